@@ -1,0 +1,496 @@
+"""HTTP to vendors, written once: retries, budgets, token renewal, time limits, metrics; nothing personal in messages.
+
+VendorError
+├── VendorDown        no usable answer (5xx, time-out, refused connection) for as long as we were told to try
+├── Throttled         the vendor kept saying "slow down", or asks to wait longer than we may
+├── AuthError         credentials refused; names the environment variable
+├── RequestRefused    the vendor understood and said no (other 4xx); `.status` and `.answer` tell why
+├── MalformedAnswer   the answer is not what the protocol promises (broken JSON, a cursor that stands still)
+├── OutcomeUnknown    a write that may not be repeated was sent and no answer came back
+└── ContractError     a declared field disappeared or changed type; names stream, field and a sample
+"""
+
+import json
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_any
+from tenacity.stop import stop_base
+
+from connectors.settings import run_config
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 60.0
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+# A cut-off body is often cured by asking again; a vendor that always sends nonsense should fail soon.
+MALFORMED_ATTEMPTS = 3
+DOWNLOAD_CHUNK_BYTES = 1 << 20
+
+EMAIL = re.compile(r"[^\s\"'<>()=&/,;:]+(?:@|%40)[^\s\"'<>()=&/,;]+", re.IGNORECASE)
+PHONE = re.compile(r"(?:\+|%2B)\d{8,15}\b")
+# Digests of e-mails identify people as well as the address does.
+DIGEST = re.compile(r"\b[0-9a-f]{32}(?:[0-9a-f]{8})?(?:[0-9a-f]{24})?\b")
+SECRET_PARAMETER = re.compile(
+    r"(?i)(access_token|refresh_token|client_secret|api_key|apikey|assertion|authorization|bearer|basic|signature)"
+    r"(\"?\s*[=:]?\s*\"?)(?:(?:bearer|basic)\s+)?([^\s\"&,}]+)"
+)
+
+
+class VendorError(Exception):
+    """Anything that went wrong between us and a vendor; the message is safe to log."""
+
+
+class VendorDown(VendorError):
+    """No usable answer within the time allowed."""
+
+
+class Throttled(VendorError):
+    """The vendor's limits did not let us through within the time allowed."""
+
+
+class AuthError(VendorError):
+    """The vendor refuses the credentials."""
+
+
+class RequestRefused(VendorError):
+    """The vendor answered 4xx. `answer` is its parsed JSON (may hold personal data: never log it), None if not JSON."""
+
+    def __init__(self, message: str, status: int, answer: Any = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.answer = answer
+
+
+class MalformedAnswer(VendorError):
+    """The answer breaks the vendor's own protocol."""
+
+
+class OutcomeUnknown(VendorError):
+    """A write left us and its outcome is not known; it must not be repeated blindly."""
+
+
+class ContractError(VendorError):
+    """Rows no longer look as declared."""
+
+    def __init__(self, stream: str, field: str, problem: str, sample: str | None = None) -> None:
+        shown = "" if sample is None else f"; sample: {sample}"
+        super().__init__(f"{stream}.{field}: {problem}{shown}")
+        self.stream, self.field, self.problem, self.sample = stream, field, problem, sample
+
+
+class _Retriable(Exception):
+    """One attempt failed in a way that asks for another; carries the error to raise when time is up."""
+
+    def __init__(self, error: VendorError, wait: float | None = None, *, is_throttle: bool = False) -> None:
+        super().__init__(str(error))
+        self.error, self.wait, self.is_throttle = error, wait, is_throttle
+
+
+def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """The text without the given secrets, tokens in parameters, e-mails, phone numbers and digests of them."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    text = SECRET_PARAMETER.sub(r"\1\2***", text)
+    return DIGEST.sub("<digest>", PHONE.sub("<phone>", EMAIL.sub("<email>", text)))
+
+
+@dataclass
+class Metrics:
+    """What talking to the vendor took: attempts on the wire, seconds in them, seconds held back by limits, bytes."""
+
+    requests: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    throttled_seconds: float = 0.0
+    bytes: int = 0
+
+    def since(self, earlier: "Metrics") -> "Metrics":
+        return Metrics(
+            self.requests - earlier.requests,
+            self.retries - earlier.retries,
+            self.seconds - earlier.seconds,
+            self.throttled_seconds - earlier.throttled_seconds,
+            self.bytes - earlier.bytes,
+        )
+
+
+class Budget:
+    """What one quota holder (an account, a shop, an app) lets us use; shared by every session with the same key."""
+
+    def __init__(self, requests_per_second: float | None = None, concurrency: int | None = None) -> None:
+        self._spacing = 1.0 / requests_per_second if requests_per_second else 0.0
+        self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
+        self._lock = threading.Lock()
+        self._next_at = 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Nobody of this quota holder sends before `seconds` have passed: the vendor said so."""
+        with self._lock:
+            self._next_at = max(self._next_at, time.monotonic() + seconds)
+
+    @contextmanager
+    def turn(self, sleep: Callable[[float], None]) -> Iterator[float]:
+        """One request's turn; yields how many seconds it had to wait."""
+        started = time.monotonic()
+        slot = self._slots
+        if slot:
+            slot.acquire()
+        try:
+            with self._lock:
+                now = time.monotonic()
+                wait = max(0.0, self._next_at - now)
+                self._next_at = max(self._next_at, now) + self._spacing
+            if wait:
+                sleep(wait)
+            yield time.monotonic() - started
+        finally:
+            if slot:
+                slot.release()
+
+
+_budgets: dict[str, Budget] = {}
+_budgets_lock = threading.Lock()
+
+
+def budget_of(holder: str, requests_per_second: float | None = None, concurrency: int | None = None) -> Budget:
+    """The one budget of a quota holder in this process; the first caller sets its figures."""
+    with _budgets_lock:
+        if holder not in _budgets:
+            _budgets[holder] = Budget(requests_per_second, concurrency)
+        return _budgets[holder]
+
+
+class Authentication(Protocol):
+    """Headers that prove who we are; `variable` is the environment variable to name when they are refused."""
+
+    variable: str
+
+    def headers(self) -> Mapping[str, str]: ...
+
+    def renew(self) -> bool:
+        """Get a fresh token after a refusal; False when there is nothing to renew."""
+        ...
+
+    def secrets(self) -> tuple[str, ...]: ...
+
+
+@dataclass
+class FixedHeader:
+    """A token or key that never changes while we run."""
+
+    variable: str
+    header: str
+    value: str
+    secret: str
+
+    def headers(self) -> Mapping[str, str]:
+        return {self.header: self.value}
+
+    def renew(self) -> bool:
+        return False
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self.secret, self.value)
+
+
+class RenewedToken:
+    """A token that expires: `fetch` returns (token, lifetime in seconds); renewed a minute early or after a refusal."""
+
+    def __init__(self, variable: str, header: str, prefix: str, fetch: Callable[[], tuple[str, float]]) -> None:
+        self.variable = variable
+        self._header, self._prefix, self._fetch = header, prefix, fetch
+        self._token, self._expires_at = "", 0.0
+        self._lock = threading.Lock()
+
+    def headers(self) -> Mapping[str, str]:
+        with self._lock:
+            if time.monotonic() > self._expires_at - 60:
+                self._renew()
+            return {self._header: f"{self._prefix}{self._token}"}
+
+    def renew(self) -> bool:
+        with self._lock:
+            self._renew()
+            return True
+
+    def secrets(self) -> tuple[str, ...]:
+        return (self._token,)
+
+    def _renew(self) -> None:
+        self._token, lifetime = self._fetch()
+        self._expires_at = time.monotonic() + lifetime
+
+
+class _TimeIsUp(stop_base):
+    """Stop before a wait that would end past the time allowed: sleeping first and failing then helps nobody."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        elapsed = retry_state.seconds_since_start or 0.0
+        return elapsed + retry_state.upcoming_sleep > self.seconds
+
+
+class _MalformedTooOften(stop_base):
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        is_malformed = isinstance(error, _Retriable) and isinstance(error.error, MalformedAnswer)
+        return is_malformed and retry_state.attempt_number >= MALFORMED_ATTEMPTS
+
+
+class Session:
+    """A requests session for one vendor account.
+
+    `throttled(response)` says whether an answer means "slow down" and for how long (None: it does not; a negative
+    number: it does, without saying how long); `pace(response)` how long to hold back before the next request.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        authentication: Authentication | None = None,
+        *,
+        budget: Budget | None = None,
+        throttled: Callable[[requests.Response], float | None] = lambda response: None,
+        pace: Callable[[requests.Response], float] = lambda response: 0.0,
+        read_seconds: float = READ_SECONDS,
+        retry_seconds: float | None = None,
+        secrets: tuple[str, ...] = (),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.vendor = vendor
+        self.authentication = authentication
+        self.metrics = Metrics()
+        self._budget = budget or Budget()
+        self._throttled, self._pace = throttled, pace
+        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._retry_seconds = run_config().retry_seconds if retry_seconds is None else retry_seconds
+        self._secrets = secrets
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._is_down = False
+        self._requests = requests.Session()
+        # A proxy or .netrc of the machine must not add credentials of its own.
+        self._requests.trust_env = False
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json_body: Any = None,
+        form: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        authenticated: bool = True,
+        is_repeatable: bool = True,
+        expect_json: bool = False,
+        save_to: Path | None = None,
+    ) -> requests.Response:
+        """Send until answered, within `KIZUNA_RETRY_SECONDS`; any error of the tree above.
+
+        `is_repeatable=False`: a write whose repeat would act twice. It is retried only when it surely did nothing
+        (throttled, refused connection); otherwise OutcomeUnknown. `save_to` streams the body into a file.
+        """
+        keywords: dict[str, Any] = {"params": params, "json": json_body, "data": form, "headers": headers}
+        renewals = iter([True])
+
+        def attempt() -> requests.Response:
+            response = self._send(method, url, keywords, authenticated, is_repeatable, save_to)
+            if response.status_code == 401 and authenticated and self._renewed(renewals):
+                response = self._send(method, url, keywords, authenticated, is_repeatable, save_to)
+            self._judge(method, url, response, is_repeatable)
+            if expect_json:
+                self._parsed(method, url, response)
+            return response
+
+        # After one proven outage the rest of the run's streams fail at once instead of waiting it out again.
+        allowed = 0.0 if self._is_down else self._retry_seconds
+        retrying = Retrying(
+            stop=stop_any(_TimeIsUp(allowed), _MalformedTooOften()),
+            wait=self._wait,
+            retry=retry_if_exception_type(_Retriable),
+            sleep=self._sleep,
+            before_sleep=self._before_retry,
+            reraise=True,
+        )
+        try:
+            response = retrying(attempt)
+        except _Retriable as last:
+            self._is_down = isinstance(last.error, VendorDown)
+            raise last.error from None
+        self._is_down = False
+        return response
+
+    def json(self, method: str, url: str, **keywords: Any) -> Any:
+        """Send and return the parsed JSON answer; a body that is no JSON is asked for again, then MalformedAnswer."""
+        response = self.request(method, url, expect_json=True, **keywords)
+        return json.loads(response.content)
+
+    def download(self, url: str, path: Path) -> None:
+        """Save a pre-signed file (no credentials are sent)."""
+        self.request("GET", url, authenticated=False, save_to=path)
+
+    def snapshot(self) -> Metrics:
+        with self._lock:
+            return replace(self.metrics)
+
+    def redact(self, text: str) -> str:
+        renewed = self.authentication.secrets() if self.authentication else ()
+        return redact(text, (*self._secrets, *renewed))
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        keywords: dict[str, Any],
+        authenticated: bool,
+        is_repeatable: bool,
+        save_to: Path | None,
+    ) -> requests.Response:
+        identity = dict(self.authentication.headers()) if authenticated and self.authentication else {}
+        given = keywords | {"headers": {**identity, **(keywords["headers"] or {})}}
+        where = self._where(method, url)
+        with self._budget.turn(self._sleep) as waited:
+            started = time.monotonic()
+            size = 0
+            try:
+                response = self._requests.request(
+                    method, url, timeout=self._timeout, stream=save_to is not None, allow_redirects=True, **given
+                )
+                size = self._save(response, save_to) if save_to and response.ok else len(response.content)
+            except requests.exceptions.ConnectTimeout:
+                raise _Retriable(VendorDown(f"{where}: cannot connect within {CONNECT_SECONDS:.0f} s")) from None
+            except requests.exceptions.Timeout:
+                self._unless_repeatable(is_repeatable, where, "no answer in time")
+                raise _Retriable(VendorDown(f"{where}: no answer within {self._timeout[1]:.0f} s")) from None
+            except requests.exceptions.RequestException as error:
+                kind = type(error).__name__
+                if not _never_sent(error):
+                    self._unless_repeatable(is_repeatable, where, kind)
+                raise _Retriable(VendorDown(f"{where}: {kind}")) from None
+            finally:
+                with self._lock:
+                    self.metrics.requests += 1
+                    self.metrics.seconds += time.monotonic() - started
+                    self.metrics.throttled_seconds += waited
+                    self.metrics.bytes += size
+        logger.debug("%s: %s, %d bytes", where, response.status_code, size)
+        pause = self._pace(response)
+        if pause > 0:
+            self._budget.hold(pause)
+        return response
+
+    def _judge(self, method: str, url: str, response: requests.Response, is_repeatable: bool) -> None:
+        """Return for a good answer, else raise what it means."""
+        where = self._where(method, url)
+        status = response.status_code
+        signal = self._throttled(response)
+        if signal is not None or status == 429:
+            wait = signal if signal is not None and signal >= 0 else retry_after(response)
+            said = "" if wait is None else f", wait {wait:.0f} s"
+            raise _Retriable(
+                Throttled(f"{where}: the vendor's limit is reached (HTTP {status}{said})"), wait, is_throttle=True
+            )
+        if status < 400:
+            return
+        message = self._message(response)
+        if status in (401, 403):
+            variable = self.authentication.variable if self.authentication else "the credentials"
+            raise AuthError(
+                f"{where}: HTTP {status}, the vendor refuses {variable}; see .env.example. It says: {message}"
+            )
+        if status >= 500 or status == 408:
+            if status != 503:
+                self._unless_repeatable(is_repeatable, where, f"HTTP {status}")
+            raise _Retriable(VendorDown(f"{where}: HTTP {status}. It says: {message}"), retry_after(response))
+        try:
+            answer = response.json()
+        except requests.exceptions.JSONDecodeError:
+            answer = None
+        raise RequestRefused(f"{where}: HTTP {status}. It says: {message}", status, answer)
+
+    def _parsed(self, method: str, url: str, response: requests.Response) -> None:
+        try:
+            json.loads(response.content)
+        except ValueError as error:
+            # Only where it broke: the text itself may hold personal data.
+            problem = str(error).split(":", 1)[0]
+            where = self._where(method, url)
+            raise _Retriable(MalformedAnswer(f"{where}: not JSON ({problem}, {len(response.content)} bytes)")) from None
+
+    def _renewed(self, renewals: Iterator[bool]) -> bool:
+        return bool(self.authentication and next(renewals, False) and self.authentication.renew())
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _Retriable) and error.wait is not None:
+            return error.wait
+        # Jitter: many clients that failed together must not come back together.
+        ceiling = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (state.attempt_number - 1))
+        return random.uniform(ceiling / 2, ceiling)
+
+    def _before_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        logger.info("%s; next try in %.1f s", error, wait)
+        is_throttle = isinstance(error, _Retriable) and error.is_throttle
+        with self._lock:
+            self.metrics.retries += 1
+            self.metrics.throttled_seconds += wait if is_throttle else 0.0
+
+    def _unless_repeatable(self, is_repeatable: bool, where: str, what: str) -> None:
+        if not is_repeatable:
+            raise OutcomeUnknown(f"{where}: {what} after a write was sent; its outcome is not known") from None
+
+    def _where(self, method: str, url: str) -> str:
+        return f"{self.vendor} {method} {self.redact(urlsplit(url).path)}"
+
+    def _message(self, response: requests.Response) -> str:
+        text = " ".join(response.text[:2000].split())
+        return self.redact(text)[:300] or "(nothing)"
+
+    def _save(self, response: requests.Response, path: Path) -> int:
+        size = 0
+        with path.open("wb") as file:
+            for chunk in response.iter_content(DOWNLOAD_CHUNK_BYTES):
+                size += file.write(chunk)
+        return size
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds asked for by `Retry-After` (a number or an HTTP date), None when there is no such header."""
+    value = response.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _never_sent(error: requests.exceptions.RequestException) -> bool:
+    # requests wraps urllib3's NewConnectionError (refused, no such host) in ConnectionError; nothing was sent then.
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return type(reason).__name__ in {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}

@@ -1,0 +1,138 @@
+"""What a source declares about itself: columns with types, keys, cursors, marks for personal fields, and how it reads.
+
+Everything else (landing, bookmarks, key sweeps, contracts, assets, documents) is derived from these declarations.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from connectors.http import Session
+    from connectors.settings import VendorConfig
+
+# The columns that landing adds to every raw table, after the declared ones.
+LANDING_COLUMNS = {
+    "_extra": "VARCHAR",
+    "_landed_at": "TIMESTAMP",
+    "_is_deleted": "BOOLEAN",
+    "_row_hash": "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One declared field: the vendor's own name and a DuckDB type (nested ones as STRUCT and lists).
+
+    `is_required`: the vendor always sends it filled; a row without it is rejected, many rows without it are a broken
+    contract. `is_personal`: its values never appear in messages.
+    """
+
+    name: str
+    type: str
+    is_required: bool = False
+    is_personal: bool = False
+
+
+def columns(
+    types: Mapping[str, str], *, required: Iterable[str] = (), personal: Iterable[str] = ()
+) -> tuple[Column, ...]:
+    """Columns from name → DuckDB type; ValueError when a mark names a column that is not declared."""
+    required, personal = set(required), set(personal)
+    unknown = (required | personal) - set(types)
+    if unknown:
+        raise ValueError(f"marked but not declared: {', '.join(sorted(unknown))}")
+    return tuple(Column(name, type_, name in required, name in personal) for name, type_ in types.items())
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One table of a vendor.
+
+    `key` names the columns that identify a row. `cursor` is the column whose largest landed value, less `overlap`, is
+    where the next read starts (None: every read is a full one). Mode "append" keeps every version that was landed;
+    "partition" replaces whole files, one a partition. `sweep_every` is how often the vendor's key list is compared
+    with the landed keys to see deletes and merges (None: the vendor has no deletes to see).
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ("id",)
+    cursor: str | None = None
+    overlap: timedelta = timedelta(minutes=5)
+    mode: Literal["append", "partition"] = "append"
+    sweep_every: timedelta | None = timedelta(days=1)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        declared = {column.name for column in self.columns}
+        needed = set(self.key) | ({self.cursor} if self.cursor else set())
+        if needed - declared:
+            raise ValueError(
+                f"{self.name}: key or cursor not among the columns: {', '.join(sorted(needed - declared))}"
+            )
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Declared name → DuckDB type."""
+        return {column.name: column.type for column in self.columns}
+
+    @property
+    def table_types(self) -> dict[str, str]:
+        """Name → type of the landed table: the declared columns, then what landing adds."""
+        return self.types | LANDING_COLUMNS
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.is_required)
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.is_personal)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows as the vendor sent them.
+
+    `content`: one JSON document (bytes) with the rows at `path`; or lines of JSON, one row each, in memory or in a file
+    (`is_lines`); or Python objects. `constants` are columns the payload lacks (the list a member was read from).
+    `children` says, for files where nested rows are lines of their own, which column the lines with an id of that
+    prefix belong to. `is_deleted` marks rows that the vendor lists as deleted.
+    """
+
+    content: bytes | Path | list[dict[str, Any]]
+    path: tuple[str, ...] = ()
+    is_lines: bool = False
+    constants: Mapping[str, str] = field(default_factory=dict)
+    children: Mapping[str, str] = field(default_factory=dict)
+    is_deleted: bool = False
+    partition: str | None = None
+
+
+class Vendor(Protocol):
+    """An opened source: credentials in hand, one budget, ready to be read."""
+
+    session: "Session"
+
+    def read(self, stream: Stream, since: datetime | None) -> Iterator[Page]:
+        """Pages of everything changed at or after `since`; None means everything there is."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A vendor to read: its name in the lake, its configuration, its streams, and how to open it."""
+
+    name: str
+    config: "type[VendorConfig]"
+    streams: tuple[Stream, ...]
+    open: Callable[[Any], Vendor]
+
+    def stream(self, name: str) -> Stream:
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        raise KeyError(f"{self.name} has no stream {name!r}; it has {', '.join(s.name for s in self.streams)}")
