@@ -1,7 +1,7 @@
 """Seeded chance: the same seed and key always draw the same numbers, on every machine and in any order."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 Choice = TypeVar("Choice")
@@ -30,14 +30,14 @@ class Chance:
     def pick(self, choices: Sequence[Choice]) -> Choice:
         return choices[int(self.number() * len(choices))]
 
-    def weighted(self, weights: dict[Choice, float]) -> Choice:
+    def weighted(self, weights: Mapping[Choice, float]) -> Choice:
         """One key of `weights`, as likely as its share of their sum."""
         mark = self.number() * sum(weights.values())
         for choice, weight in weights.items():
             mark -= weight
             if mark < 0:
                 return choice
-        return next(reversed(weights))
+        return list(weights)[-1]
 
 
 def sql_chance(seed: int) -> str:

@@ -7,6 +7,7 @@ YEAR_SHIFT_DAYS = 3213
 SHOP_UTC_OFFSET_HOURS = 9
 WORLD_START = datetime(2025, 10, 18, 15)  # 2025-10-19 00:00 in the shop, UTC without zone
 WORLD_NOW = datetime(2026, 10, 18, 15)  # 2026-10-19 00:00 in the shop
+LAST_DAY = "20261018"  # the shop's last full day, in the export's spelling
 
 
 def moment(lowest: datetime, highest: datetime, share: float) -> datetime:

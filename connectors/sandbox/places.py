@@ -18,9 +18,7 @@ def _japan(line: str) -> Place:
 
 
 # prefecture / ISO 3166-2 number / city or ward / first three digits of the postal code / towns / weight
-JAPAN = [
-    _japan(line)
-    for line in """
+_JAPAN = """
 東京都/13/千代田区/102/麹町,一番町,九段北/3
 東京都/13/港区/107/赤坂,南青山,六本木/6
 東京都/13/新宿区/160/西新宿,四谷,大久保/7
@@ -103,8 +101,8 @@ JAPAN = [
 宮崎県/45/宮崎市/880/橘通西,広島,中央通/1
 鹿児島県/46/鹿児島市/890/中央町,荒田,高麗町/2
 沖縄県/47/那覇市/900/久茂地,牧志,松尾/2
-""".split()
-]
+"""
+JAPAN = [_japan(line) for line in _JAPAN.split()]
 
 # state / code / city / first three digits of the zip code / area codes; 555-01xx numbers belong to nobody
 AMERICA = [

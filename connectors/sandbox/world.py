@@ -18,9 +18,9 @@ import duckdb
 import pyarrow as pa
 
 from connectors.sandbox import accounts as account_book
+from connectors.sandbox import browsing, checkouts, crm, newsletter, purchases, sessions
 from connectors.sandbox import people as people_book
-from connectors.sandbox import purchases
-from connectors.sandbox.chance import Chance, sql_chance
+from connectors.sandbox.chance import sql_chance
 from connectors.sandbox.schema import ORDER, TABLES
 
 # About 200 people: each household brings its buyer and in proportion family, leads and visitors.
@@ -86,9 +86,13 @@ def _digest(households: int | None, seed: int) -> str:
 
 
 # The files whose text decides what the world holds; the sandbox's server is not among them.
-_WORLD_FILES = {
-    "accounts.py", "chance.py", "clock.py", "names.py", "people.py", "places.py", "purchases.py", "schema.py", "world.py",
-}  # fmt: skip
+_WORLD_FILES = frozenset(
+    f"{name}.py"
+    for name in (
+        "accounts browsing chance checkouts clock crm names newsletter people places purchases schema sessions "
+        "typing_errors world"
+    ).split()
+)
 
 
 def _build(directory: Path, household_count: int | None, seed: int) -> None:
@@ -101,9 +105,18 @@ def _build(directory: Path, household_count: int | None, seed: int) -> None:
         accounts = account_book.open_accounts(seed, people)
         _store(connection, "people", people)
         _store(connection, "accounts", accounts)
-        _store_shoppers(connection, seed, people, accounts)
+        filled = crm.fill_crm(seed, people, accounts)
+        _store(connection, "contacts", filled.contacts)
+        _store(connection, "hubspot_companies", filled.companies)
+        _store(connection, "hubspot_deals", filled.deals)
+        _store(connection, "hubspot_consents", filled.consents)
+        _store(connection, "mailchimp_members", newsletter.fill_list(seed, people, accounts))
+        _store_shoppers(connection, people, accounts, filled.contacts)
         purchases.build_products(connection, data)
         purchases.build_orders(connection, data)
+        checkouts.build_checkouts(connection)
+        sessions.build_sessions(connection)
+        browsing.build_events(connection)
         _finish_customers(connection)
         _tell_truth(connection)
         for table in TABLES:
@@ -134,12 +147,13 @@ def _store(connection: duckdb.DuckDBPyConnection, name: str, records: Iterable[A
 
 def _store_shoppers(
     connection: duckdb.DuckDBPyConnection,
-    seed: int,
     people: list[people_book.Person],
     accounts: list[account_book.Account],
+    contacts: list[crm.Contact],
 ) -> None:
     """Who buys for which household, and under which e-mails when not signed in."""
-    with_second = {account.person_id for account in accounts if account.is_second}
+    # a second e-mail that some other record ties to the person; one that nothing knows could never be resolved
+    known = {account.email for account in accounts if account.is_second} | {contact.email for contact in contacts}
     rows = [
         {
             "person_id": person.person_id,
@@ -151,7 +165,7 @@ def _store_shoppers(
             "email": person.email,
             "phone": person.phone,
             "mistyped_email": person.email.replace("@", "@x", 1),
-            "known_second_email": person.second_email if person.person_id in with_second else None,
+            "known_second_email": person.second_email if person.second_email in known else None,
         }
         for person in people
         if person.buying_share > 0
@@ -165,13 +179,13 @@ def _finish_customers(connection: duckdb.DuckDBPyConnection) -> None:
     """A customer's row changes with each order and each decision on marketing."""
     connection.execute("""
         CREATE TABLE shopify_customers AS
-        SELECT a.* EXCLUDE (person_id, is_second),
+        SELECT a.*,
             greatest(a.created_at, a.email_marketing_updated_at, a.sms_marketing_updated_at, o.last_order_at) AS updated_at
         FROM accounts AS a
         LEFT JOIN (SELECT customer_id, max(created_at) AS last_order_at FROM orders GROUP BY customer_id) AS o
             ON o.customer_id = a.id
     """)
-    connection.execute("CREATE TABLE persons AS SELECT * FROM people")
+    connection.execute("CREATE VIEW persons AS FROM people; CREATE VIEW hubspot_contacts AS FROM contacts")
 
 
 def _tell_truth(connection: duckdb.DuckDBPyConnection) -> None:
@@ -182,21 +196,20 @@ def _tell_truth(connection: duckdb.DuckDBPyConnection) -> None:
         SELECT 'shopify.orders', 'gid://shopify/Order/' || id, person_id FROM orders WHERE customer_id IS NULL
         UNION ALL
         SELECT 'ga4.user_id', id::VARCHAR, person_id FROM accounts
+        UNION ALL
+        SELECT 'hubspot.contacts', id::VARCHAR, person_id FROM contacts
+        UNION ALL
+        SELECT DISTINCT 'ga4.user_pseudo_id', pseudo_id, device_owner FROM sessions
+        WHERE pseudo_id IN (SELECT user_pseudo_id FROM ga4_events)
     """)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, table: str, directory: Path) -> None:
     """Writes one table in its declared columns and total order; one thread, so row groups always fall alike."""
     columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in TABLES[table].items())
-    known = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if table not in known:
-        columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in TABLES[table].items())
-        source = "(SELECT 1) WHERE false"
-    else:
-        source = table
     connection.execute("SET threads = 1")
     connection.execute(
-        f"COPY (SELECT {columns} FROM {source} ORDER BY {ORDER.get(table, 'id')}) "
+        f"COPY (SELECT {columns} FROM {table} ORDER BY {ORDER.get(table, 'id')}) "
         f"TO '{directory / table}.parquet' (FORMAT parquet, COMPRESSION zstd)"
     )
     connection.execute("RESET threads")
