@@ -1,0 +1,7 @@
+"""to come"""
+
+from flask import Blueprint
+
+
+def blueprint(state):
+    return Blueprint("bigquery", __name__)

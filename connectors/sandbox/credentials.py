@@ -1,0 +1,13 @@
+"""The credentials the sandbox accepts: fixed and worthless, so that the demo and the tests run without any set-up."""
+
+SHOPIFY_SHOP = "kizuna-demo"
+SHOPIFY_CLIENT_ID = "sandbox-client-id"
+SHOPIFY_CLIENT_SECRET = "sandbox-client-secret"
+HUBSPOT_ACCESS_TOKEN = "pat-na1-00000000-0000-4000-8000-sandbox00000"
+GA4_PROJECT = "kizuna-shop"
+GA4_PROPERTY_ID = "123456789"
+GA4_CLIENT_EMAIL = "kizuna@kizuna-shop.iam.gserviceaccount.com"
+MAILCHIMP_API_KEY = "0123456789abcdef0123456789abcdef-us21"
+MAILCHIMP_LIST_ID = "a1b2c3d4e5"
+META_ACCESS_TOKEN = "sandbox-meta-access-token"
+META_AD_ACCOUNT_ID = "act_1000000000001"

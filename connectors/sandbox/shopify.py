@@ -1,0 +1,337 @@
+"""Shopify's GraphQL Admin API 2026-10: token endpoint, query cost, paged queries, bulk operations, a few mutations.
+
+The schema is `shopify.graphql`; graphql-core validates and executes it over rows that DuckDB has written as JSON.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, request, send_file
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    build_schema,
+    execute,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+
+from connectors.sandbox import credentials
+from connectors.sandbox.shopify_bulk import BulkLimitReached, BulkOperations, BulkQueryError
+from connectors.sandbox.shopify_cost import SINGLE_QUERY_LIMIT, Bucket, CostMeter
+from connectors.sandbox.shopify_reader import RELATION_PREFIX, Reader
+from connectors.sandbox.shopify_rows import ENTITIES, ROOT_CONNECTIONS, ROOT_LOOKUPS, SHOP_CURRENCY, Selection
+from connectors.sandbox.shopify_writes import Writer
+from connectors.sandbox.state import State
+from connectors.sandbox.tokens import pace, tokens
+
+VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
+"""The supported versions; a request for any other is served by the oldest, without a word."""
+
+TOKEN_SECONDS = 24 * 3600 - 1
+SCOPES = "read_all_orders,read_customers,read_orders,read_products,write_customers"
+
+
+@dataclass
+class Context:
+    """What the resolvers of one request share."""
+
+    reader: Reader
+    writer: Writer
+    bulk: BulkOperations
+    host_url: str
+
+
+def blueprint(state: State) -> Blueprint:
+    schema = build_schema((Path(__file__).parent / "shopify.graphql").read_text())
+    bulk = BulkOperations(state, schema)
+    _bind_resolvers(schema)
+    buckets: dict[str, Bucket] = {}
+    vendor = Blueprint("shopify", __name__, url_prefix="/shopify")
+
+    @vendor.post("/admin/oauth/access_token")
+    def access_token() -> tuple[dict[str, Any], int]:
+        asked = request.get_json(silent=True) or request.form
+        if asked.get("grant_type") != "client_credentials":
+            return {"error": "unsupported_grant_type", "error_description": "grant_type is not supported"}, 400
+        expected = (credentials.SHOPIFY_CLIENT_ID, credentials.SHOPIFY_CLIENT_SECRET)
+        if (asked.get("client_id"), asked.get("client_secret")) != expected:
+            return {"error": "invalid_client", "error_description": "client_id or client_secret is wrong"}, 401
+        token = tokens().issue("shopify", TOKEN_SECONDS, prefix="shpat_")
+        return {"access_token": token, "scope": SCOPES, "expires_in": TOKEN_SECONDS}, 200
+
+    @vendor.post("/admin/api/graphql.json", defaults={"version": ""})
+    @vendor.post("/admin/api/<version>/graphql.json")
+    def graphql(version: str) -> Response:
+        served = version if version in VERSIONS else VERSIONS[0]
+        if not tokens().is_valid("shopify", request.headers.get("X-Shopify-Access-Token")):
+            response = failure_answer(401)
+        else:
+            bucket = buckets.setdefault("app", Bucket(pace()))
+            response = _answer(state, schema, bulk, bucket)
+        response.headers["X-Shopify-API-Version"] = served
+        response.headers["X-Request-Id"] = str(uuid.uuid4())
+        return response
+
+    @vendor.get("/bulk-results/<int:operation_id>.jsonl")
+    def bulk_result(operation_id: int) -> Response:
+        file = bulk.file(operation_id)
+        if not bulk.is_signed(operation_id, request.args.get("Expires", ""), request.args.get("Signature", "")):
+            return Response("<Error><Code>ExpiredToken</Code></Error>", status=400, content_type="application/xml")
+        if not file.exists():
+            return Response("<Error><Code>NoSuchKey</Code></Error>", status=404, content_type="application/xml")
+        return send_file(file.resolve(), mimetype="application/jsonl")
+
+    return vendor
+
+
+def failure_answer(status: int) -> Response:
+    """The vendor's body for an HTTP failure."""
+    if status in {200, 429}:
+        throttle = {"maximumAvailable": 2000.0, "currentlyAvailable": 0, "restoreRate": 100.0}
+        return _json(_throttled(100, throttle), status)
+    messages = {
+        401: "[API] Invalid API key or access token (unrecognized login or wrong password)",
+        402: "Unavailable Shop",
+        403: "Forbidden",
+        423: "Locked",
+    }
+    return _json({"errors": messages.get(status, "Internal Server Error")}, status)
+
+
+def partial_answer(response: Response) -> Response | None:
+    """Half an answer, as GraphQL has it: HTTP 200, the first field null, and the reason in `errors`."""
+    answer = response.get_json(silent=True)
+    if not answer or not answer.get("data"):
+        return None
+    first = next(iter(answer["data"]))
+    answer["data"][first] = None
+    answer["errors"] = [
+        {
+            "message": "Internal error. Looks like something went wrong on our end.",
+            "path": [first],
+            "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+        }
+    ]
+    return _json(answer, 200)
+
+
+def expire_tokens() -> None:
+    tokens().expire("shopify")
+
+
+def dump(state: State) -> dict[str, Any]:
+    """The shop's own side: the connectors only read it, so counts and a digest of what they could change suffice."""
+    counts = {e.table: state.value(f"select count(*) from {e.table}") for e in ENTITIES.values()}
+    digest = state.value(
+        "select coalesce(bit_xor(hash(id, first_name, last_name, email, email_marketing_state, tags)), 0)::varchar"
+        " from shopify_customers"
+    )
+    return {"rows": counts, "customers": digest}
+
+
+def _json(body: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False), status=status, content_type="application/json; charset=utf-8")
+
+
+def _throttled(requested: float, throttle: Mapping[str, Any]) -> dict[str, Any]:
+    error = {
+        "message": "Throttled",
+        "extensions": {"code": "THROTTLED", "documentation": "https://shopify.dev/api/usage/rate-limits"},
+    }
+    cost = {"requestedQueryCost": requested, "actualQueryCost": None, "throttleStatus": dict(throttle)}
+    return {"errors": [error], "extensions": {"cost": cost}}
+
+
+def _answer(state: State, schema: GraphQLSchema, bulk: BulkOperations, bucket: Bucket) -> Response:
+    asked = request.get_json(silent=True)
+    if not isinstance(asked, dict) or not isinstance(asked.get("query"), str):
+        return _json({"errors": {"query": "Required parameter missing or invalid"}}, 400)
+    try:
+        document = parse(asked["query"])
+    except GraphQLError as error:
+        return _json({"errors": [error.formatted]})
+    if errors := validate(schema, document):
+        return _json({"errors": [error.formatted for error in errors]})
+    operation = _operation(document, asked.get("operationName"))
+    if operation is None:
+        return _json({"errors": [{"message": "Must provide an operation name."}]})
+    coerced = get_variable_values(schema, operation.variable_definitions or (), asked.get("variables") or {})
+    if isinstance(coerced, list):
+        return _json({"errors": [error.formatted for error in coerced]})
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    selection = Selection(fragments)
+    meter = CostMeter(schema, selection, coerced)
+    root = schema.mutation_type if operation.operation == OperationType.MUTATION else schema.query_type
+    assert root is not None
+    fields = list(selection.fields(operation.selection_set))
+    requested = round(meter.requested(fields, root))
+    if requested > SINGLE_QUERY_LIMIT:
+        return _json(_too_expensive(requested))
+    if not bucket.reserve(requested):
+        return _json(_throttled(requested, bucket.status()))
+    with state.cursor() as cursor:
+        reader = Reader(state, cursor, schema, selection, coerced)
+        context = Context(reader, Writer(state), bulk, request.host_url)
+        result = execute(
+            schema,
+            document,
+            variable_values=asked.get("variables"),
+            operation_name=asked.get("operationName"),
+            context_value=context,
+            field_resolver=_resolve_field,
+            type_resolver=_resolve_type,
+        )
+    assert isinstance(result, ExecutionResult)
+    actual = min(round(meter.actual(fields, root, result.data)), requested)
+    bucket.refund(requested - actual)
+    cost = {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": bucket.status()}
+    answer: dict[str, Any] = {}
+    if result.errors:
+        answer["errors"] = [error.formatted for error in result.errors]
+    answer["data"] = result.data
+    answer["extensions"] = {"cost": cost}
+    if reader.warnings:
+        answer["extensions"]["search"] = reader.warnings
+    return _json(answer)
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    found = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    if name:
+        return next((d for d in found if d.name and d.name.value == name), None)
+    return found[0] if len(found) == 1 else None
+
+
+def _too_expensive(requested: int) -> dict[str, Any]:
+    message = f"Query cost is {requested}, which exceeds the single query max cost limit ({SINGLE_QUERY_LIMIT})."
+    extensions = {"code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": SINGLE_QUERY_LIMIT}
+    return {"errors": [{"message": message, "extensions": extensions}]}
+
+
+def _resolve_field(source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+    """A page row holds its relations under the response key and its other fields under their names."""
+    relation = f"{RELATION_PREFIX}{info.path.key}"
+    return source[relation] if relation in source else source.get(info.field_name)
+
+
+def _resolve_type(value: Mapping[str, Any], *_rest: Any) -> str:
+    return str(value["__typename"])
+
+
+def _bind_resolvers(schema: GraphQLSchema) -> None:
+    query, mutation = schema.query_type, schema.mutation_type
+    assert query is not None and mutation is not None
+    for name, entity in ROOT_CONNECTIONS.items():
+        query.fields[name].resolve = _connection_resolver(entity)
+        query.fields[f"{name}Count"].resolve = _count_resolver(entity)
+    for name, entity in ROOT_LOOKUPS.items():
+        query.fields[name].resolve = _lookup_resolver(entity)
+    query.fields["node"].resolve = lambda _s, info, id: _nodes(info, [id])[0]
+    query.fields["nodes"].resolve = lambda _s, info, ids: _nodes(info, ids)
+    query.fields["shop"].resolve = lambda *_: _shop()
+    query.fields["bulkOperation"].resolve = lambda _s, info, id: _bulk_operation(info.context, _bulk_id(id))
+    query.fields["currentBulkOperation"].resolve = lambda _s, info, **_a: _current_bulk(info.context)
+    mutation.fields["bulkOperationRunQuery"].resolve = _run_bulk_query
+    mutation.fields["bulkOperationCancel"].resolve = _cancel_bulk
+    for name in ("customerUpdate", "tagsAdd", "tagsRemove", "customerEmailMarketingConsentUpdate", "customerDelete"):
+        mutation.fields[name].resolve = _write_resolver(mutation, name)
+
+
+def _connection_resolver(entity: str) -> Callable[..., dict[str, Any]]:
+    def resolve(_source: Any, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
+        return info.context.reader.connection(entity, info.field_nodes[0], arguments)
+
+    return resolve
+
+
+def _count_resolver(entity: str) -> Callable[..., dict[str, Any]]:
+    def resolve(_source: Any, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
+        return info.context.reader.count(entity, arguments)
+
+    return resolve
+
+
+def _lookup_resolver(entity: str) -> Callable[..., dict[str, Any] | None]:
+    def resolve(_source: Any, info: GraphQLResolveInfo, id: str) -> dict[str, Any] | None:
+        return _load(info, entity, id)
+
+    return resolve
+
+
+def _load(info: GraphQLResolveInfo, entity: str, gid: str) -> dict[str, Any] | None:
+    reader: Reader = info.context.reader
+    prefix, _, number = gid.rpartition("/")
+    if prefix != f"gid://shopify/{entity}" or not number.isdigit():
+        raise GraphQLError(f"Invalid global id '{gid}'", extensions={"code": "RESOURCE_NOT_FOUND"})
+    nodes = list(reader.selection.fields(info.field_nodes[0].selection_set))
+    return reader.by_ids(entity, [int(number)], nodes).get(int(number))
+
+
+def _nodes(info: GraphQLResolveInfo, ids: list[str]) -> list[dict[str, Any] | None]:
+    found: list[dict[str, Any] | None] = []
+    for gid in ids:
+        type_name = gid.removeprefix("gid://shopify/").split("/", 1)[0]
+        if type_name == "BulkOperation":
+            found.append(_bulk_operation(info.context, _bulk_id(gid)))
+        else:
+            found.append(_load(info, type_name, gid) if type_name in ENTITIES else None)
+    return found
+
+
+def _shop() -> dict[str, Any]:
+    return {
+        "__typename": "Shop",
+        "id": "gid://shopify/Shop/1",
+        "name": "Kizuna demo",
+        "email": "owner@example.com",
+        "currencyCode": SHOP_CURRENCY,
+        "ianaTimezone": "Asia/Tokyo",
+        "myshopifyDomain": f"{credentials.SHOPIFY_SHOP}.myshopify.com",
+    }
+
+
+def _bulk_id(gid: str) -> int:
+    number = gid.removeprefix("gid://shopify/BulkOperation/")
+    return int(number) if number.isdigit() else -1
+
+
+def _bulk_operation(context: Context, operation_id: int) -> dict[str, Any] | None:
+    return context.bulk.find(operation_id, context.host_url)
+
+
+def _current_bulk(context: Context) -> dict[str, Any] | None:
+    newest = context.bulk.newest()
+    return None if newest is None else _bulk_operation(context, newest)
+
+
+def _run_bulk_query(_source: Any, info: GraphQLResolveInfo, query: str, groupObjects: bool = False) -> dict[str, Any]:
+    try:
+        return {"bulkOperation": info.context.bulk.start(query, groupObjects), "userErrors": []}
+    except BulkQueryError as error:
+        code = "LIMIT_REACHED" if isinstance(error, BulkLimitReached) else "INVALID"
+        return {"bulkOperation": None, "userErrors": [{"field": ["query"], "message": str(error), "code": code}]}
+
+
+def _cancel_bulk(_source: Any, info: GraphQLResolveInfo, id: str) -> dict[str, Any]:
+    info.context.bulk.cancel(_bulk_id(id))
+    return {"bulkOperation": _bulk_operation(info.context, _bulk_id(id)), "userErrors": []}
+
+
+def _write_resolver(mutation: GraphQLObjectType, name: str) -> Callable[..., dict[str, Any]]:
+    def resolve(_source: Any, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, Any]:
+        return info.context.writer.write(name, arguments, info.context.reader, info.field_nodes[0])
+
+    return resolve

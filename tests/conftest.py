@@ -1,0 +1,76 @@
+"""What every test may ask for: the small world, a sandbox on a fresh state, its variables, a lake of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.lake import Lake
+from connectors.sandbox import google_key, state
+from connectors.sandbox.server import Sandbox, environment
+from connectors.sandbox.world import World
+
+# Tests that are not about limits must not wait for them.
+PACE = 200.0
+
+
+@pytest.fixture(autouse=True)
+def _no_vendor_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may meet the variables of a real shop that happen to be set where it runs."""
+    prefixes = tuple(f"{vendor}_" for vendor in ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "KIZUNA"))
+    for name in [name for name in os.environ if name.startswith(prefixes)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """The small world of about 200 people, built once and kept on disk."""
+    return World.small()
+
+
+@pytest.fixture(scope="session")
+def prepared_state(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder nobody runs on; `sandbox` copies it."""
+    directory = tmp_path_factory.mktemp("prepared-state")
+    state.prepare(world, directory)
+    google_key.private_key(directory)
+    return directory
+
+
+@pytest.fixture
+def sandbox(world: World, prepared_state: Path, tmp_path: Path) -> Iterator[Sandbox]:
+    """A running sandbox whose vendors hold exactly what the world says."""
+    directory = tmp_path / "sandbox"
+    state.copy_prepared(prepared_state, directory)
+    with Sandbox(world, directory, pace=PACE) as running:
+        yield running
+
+
+@pytest.fixture
+def environment_of_sandbox(sandbox: Sandbox) -> dict[str, str]:
+    """The variables that point the connectors at the sandbox, not set anywhere."""
+    return environment(sandbox.url, sandbox.state.directory)
+
+
+@pytest.fixture(name="environment")
+def _environment(environment_of_sandbox: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables that point the connectors at the sandbox, set for this test."""
+    for name, value in environment_of_sandbox.items():
+        monkeypatch.setenv(name, value)
+    return environment_of_sandbox
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake."""
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of vendors' specifications beside the project; tests that need it are skipped without it."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "vendor-specs").is_dir():
+        pytest.skip("the vendors' specifications (../shared/vendor-specs) are not here")
+    return folder
