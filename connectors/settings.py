@@ -92,7 +92,7 @@ class RunConfig(VendorConfig):
     )
     as_of: datetime | None = Field(default=None, description="The pipeline's clock, ISO 8601; empty means now")
     retry_seconds: float = Field(
-        120, description="How long one request to a vendor is retried before it counts as down"
+        default=120, description="How long one request to a vendor is retried before it counts as down"
     )
     sweep_hours: float = Field(
         default=24, description="Hours between two comparisons of a vendor's key list with the lake"

@@ -3,7 +3,7 @@
 Everything else (landing, bookmarks, key sweeps, contracts, assets, documents) is derived from these declarations.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -99,17 +99,32 @@ class Page:
 
     `content`: one JSON document (bytes) with the rows at `path`; or lines of JSON, one row each, in memory or in a file
     (`is_lines`); or Python objects. `constants` are columns the payload lacks (the list a member was read from).
-    `children` says, for files where nested rows are lines of their own, which column the lines with an id of that
-    prefix belong to. `is_deleted` marks rows that the vendor lists as deleted.
+    `unwrap` names columns whose value stands one level deeper on the wire (a GraphQL connection's `nodes`). `children`
+    says, for files where nested rows are lines of their own, which column the lines with an id of that prefix belong
+    to. `is_deleted` marks rows that the vendor lists as deleted. `partition` and `version`: the file to replace and the
+    vendor's mark of its state.
     """
 
     content: bytes | Path | list[dict[str, Any]]
     path: tuple[str, ...] = ()
     is_lines: bool = False
     constants: Mapping[str, str] = field(default_factory=dict)
+    unwrap: Mapping[str, str] = field(default_factory=dict)
     children: Mapping[str, str] = field(default_factory=dict)
     is_deleted: bool = False
     partition: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """Where the lake stands: read what changed at or after `since` (None: everything there is).
+
+    `partitions` holds, for partitioned streams, what has landed: name → the vendor's mark of the version.
+    """
+
+    since: datetime | None = None
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Vendor(Protocol):
@@ -117,8 +132,16 @@ class Vendor(Protocol):
 
     session: "Session"
 
-    def read(self, stream: Stream, since: datetime | None) -> Iterator[Page]:
-        """Pages of everything changed at or after `since`; None means everything there is."""
+    def read(self, stream: Stream, bookmark: Bookmark) -> Iterator[Page]:
+        """Pages of everything the bookmark has not seen; rows it has seen may come again."""
+        ...
+
+    def keys(self, stream: Stream) -> Iterator[Page]:
+        """Pages holding at least the key of every row the vendor has now (for streams with `sweep_every`)."""
+        ...
+
+    def fetch(self, stream: Stream, keys: Sequence[str]) -> Iterator[Page]:
+        """Pages of the rows with these keys; those the vendor no longer has are simply not among them."""
         ...
 
 

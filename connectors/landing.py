@@ -1,0 +1,361 @@
+"""Landing: pages as the vendor sent them become one typed Parquet commit, set-based and in bounded memory.
+
+Arrow's JSON reader parses a few dozen megabytes at a time straight into the declared types and reports what nobody
+declared; DuckDB adds the extra fields, hashes, drops what has already landed and writes. Only a chunk that Arrow
+refuses goes the careful way, row by row in SQL: single bad rows are kept as rejected rows with a reason, many of them
+are a broken contract and nothing of the stream lands.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from connectors.http import ContractError, redact
+from connectors.lake import SCHEMA_FILE, Lake
+from connectors.parsing import CHUNK_BYTES, lines_of, parsed
+from connectors.shape import (
+    EACH,
+    Shape,
+    describe_misfit,
+    is_acceptable,
+    json_structure,
+    leftover_in_json,
+    literal,
+    path_in_json,
+    path_name,
+    quoted,
+    row_shape,
+    undeclared_in_structure,
+)
+from connectors.stream import Page, Stream
+
+MEMORY_LIMIT = "640MB"
+# A few odd rows are data errors and are kept aside; more than that and the vendor has changed something.
+TOLERATED_BAD_ROWS = 3
+TOLERATED_BAD_SHARE = 0.01
+SAMPLE_LENGTH = 80
+# Parquet metadata of a partition's file: the vendor's own mark of the version that was read.
+VERSION_KEY = "kizuna.version"
+
+
+@dataclass
+class Landed:
+    """What one read brought: rows seen at the vendor, rows newly in the lake, rows rejected, files committed."""
+
+    seen: int = 0
+    rows: int = 0
+    rejected: int = 0
+    commits: list[str] = field(default_factory=list)
+
+
+class _Form(NamedTuple):
+    """What must be equal for pages to be parsed together."""
+
+    path: tuple[str, ...]
+    constants: tuple[tuple[str, str], ...]
+    unwrap: tuple[tuple[str, str], ...]
+    is_deleted: bool
+    partition: str | None
+    version: str | None
+
+
+class Landing:
+    """One read of one stream on its way into the lake: `add` every page, then `land`; closes its scratch on exit.
+
+    `started_at` is when the read began: every row is at least as new as that, so it is what `_landed_at` says.
+    """
+
+    def __init__(self, source: str, stream: Stream, lake: Lake, started_at: datetime | None = None) -> None:
+        self.stream, self.lake = stream, lake
+        self.dataset = f"raw/{source}/{stream.name}"
+        self.rejected_dataset = f"rejected/{source}/{stream.name}"
+        self._address = f"{source}.{stream.name}"
+        self._started_at = (started_at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+        self._scratch = Path(tempfile.mkdtemp(prefix="kizuna-landing-"))
+        self._connection = lake.connect()
+        self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        self._connection.execute(f"SET temp_directory = {literal(str(self._scratch / 'spill'))}")
+        self._connection.execute("SET preserve_insertion_order = false")
+        declared = ", ".join(f"{quoted(name)} {type_text}" for name, type_text in stream.types.items())
+        self._connection.execute(
+            f"CREATE TABLE staged ({declared}, _extra VARCHAR, _is_deleted BOOLEAN, _row_hash VARCHAR, "
+            "_partition VARCHAR, _version VARCHAR)"
+        )
+        self._connection.execute("CREATE TABLE bad (_field VARCHAR, _reason VARCHAR, _row VARCHAR)")
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._form: _Form | None = None
+        self._partitions: dict[str, str | None] = {}
+
+    def __enter__(self) -> "Landing":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def add(self, page: Page) -> None:
+        """Take one page; an empty one is harmless."""
+        form = _Form(
+            page.path,
+            tuple(sorted(page.constants.items())),
+            tuple(sorted(page.unwrap.items())),
+            page.is_deleted,
+            page.partition,
+            page.version,
+        )
+        if self._form != form:
+            self._flush()
+            self._form = form
+        if page.partition is not None:
+            self._partitions[page.partition] = page.version
+        for lines in lines_of(page):
+            self._buffer.append(lines)
+            self._buffered += len(lines)
+            if self._buffered >= CHUNK_BYTES:
+                self._flush()
+
+    def land(self) -> Landed:
+        """Commit what is new; ContractError (and nothing committed) when too many rows do not look as declared."""
+        self._flush()
+        seen, bad = self._count("staged"), self._count("bad")
+        self._refuse_broken_contract(seen + bad)
+        landed = Landed(seen=seen)
+        if self.stream.mode == "partition":
+            self._land_partitions(landed)
+        else:
+            self._land_append(landed)
+        self._land_rejected(landed)
+        return landed
+
+    def _flush(self) -> None:
+        if self._buffer and self._form:
+            self._stage(b"".join(self._buffer), self._form)
+        self._buffer, self._buffered = [], 0
+
+    # ── from bytes to typed rows ──
+
+    def _stage(self, chunk: bytes, form: _Form) -> None:
+        types = {name: t for name, t in self.stream.types.items() if name not in dict(form.constants)}
+        shape = row_shape(types, dict(form.unwrap))
+        try:
+            rows, leftovers = parsed(chunk, form.path, shape)
+        except pa.ArrowInvalid:
+            leftovers = self._stage_carefully(chunk, form, shape)
+        else:
+            self._connection.register("typed", rows)
+        try:
+            self._insert(types, form, leftovers)
+        finally:
+            self._connection.execute("DROP VIEW IF EXISTS typed")
+            self._connection.execute("DROP TABLE IF EXISTS careful")
+
+    def _insert(self, types: Mapping[str, str], form: _Form, leftovers: "dict[str, str]") -> None:
+        constants, unwrap = dict(form.constants), dict(form.unwrap)
+        values = []
+        for name, type_text in self.stream.types.items():
+            if name in constants:
+                value = literal(constants[name])
+            else:
+                value = f"{quoted(name)}.{quoted(unwrap[name])}" if name in unwrap else quoted(name)
+            values.append(f"CAST({value} AS {type_text}) AS {quoted(name)}")
+        extra = "NULL"
+        if leftovers:
+            pairs = ", ".join(f"{literal(name)}, {expression}" for name, expression in leftovers.items())
+            extra = f"nullif(json_merge_patch('{{}}', json_object({pairs}))::VARCHAR, '{{}}')"
+        names = ", ".join(quoted(name) for name in self.stream.types)
+        partition = "NULL" if form.partition is None else literal(form.partition)
+        version = "NULL" if form.version is None else literal(form.version)
+        self._connection.execute(f"CREATE TEMP VIEW shaped AS SELECT {', '.join(values)}, {extra} AS _extra FROM typed")
+        empty = self._emptiness()
+        self._connection.execute(
+            f"""
+            INSERT INTO staged
+            SELECT {names}, _extra, {form.is_deleted}, lower(to_hex(hash({names}, _extra, {form.is_deleted}))),
+                   {partition}, {version}
+            FROM shaped WHERE {empty} IS NULL
+            """
+        )
+        self._connection.execute(
+            f"INSERT INTO bad SELECT {empty}, 'required but empty', to_json(shaped)::VARCHAR "
+            f"FROM shaped WHERE {empty} IS NOT NULL"
+        )
+        self._connection.execute("DROP VIEW shaped")
+
+    def _emptiness(self) -> str:
+        """SQL naming the first key or required field that is empty, NULL when none is."""
+        needed = dict.fromkeys((*self.stream.key, *self.stream.required))
+        cases = " ".join(f"WHEN {quoted(name)} IS NULL THEN {literal(name)}" for name in needed)
+        return f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"
+
+    def _stage_carefully(self, chunk: bytes, form: _Form, shape: Shape) -> dict[str, str]:
+        """Sort out the misfits of a chunk that Arrow refused; leaves the good rows typed as the view `typed`."""
+        lines = pa.table({"line": pa.array(chunk.decode("utf-8", errors="replace").split("\n"), pa.string())})
+        self._connection.register("lines", lines)
+        assert shape.fields is not None
+        columns = {
+            name: is_acceptable(f"json_extract(row, '$.{quoted(name)}')", child) for name, child in shape.fields.items()
+        }
+        misfits = ", ".join(f"CASE WHEN NOT {fits} THEN {literal(name)} END" for name, fits in columns.items())
+        row = "line"
+        if form.path:
+            row = f"unnest(from_json(json_extract(line, {literal(path_in_json(form.path))}), '[\"JSON\"]'))"
+        try:
+            self._connection.execute(
+                "INSERT INTO bad SELECT NULL, 'not JSON', line FROM lines "
+                "WHERE NOT json_valid(line) AND trim(line) <> ''"
+            )
+            self._connection.execute(
+                f"""
+                CREATE TABLE careful AS
+                SELECT row, coalesce({misfits}) AS misfit
+                FROM (SELECT {row}::JSON AS row FROM lines WHERE json_valid(line))
+                WHERE json_type(row) IS DISTINCT FROM 'NULL'
+                """
+            )
+        finally:
+            self._connection.unregister("lines")
+        for name, text in self._connection.execute(
+            "SELECT misfit, row::VARCHAR FROM careful WHERE misfit IS NOT NULL"
+        ).fetchall():
+            at, expected, _ = describe_misfit(json.loads(text).get(name), shape.fields[name], (name,))
+            self._connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
+        self._connection.execute("DELETE FROM careful WHERE misfit IS NOT NULL")
+        structure = literal(json.dumps(json_structure(shape)))
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW typed AS SELECT unnest(from_json(row, {structure})), row AS _row FROM careful"
+        )
+        found = self._connection.execute("SELECT json_group_structure(row)::VARCHAR FROM careful").fetchone()
+        paths = undeclared_in_structure(shape, json.loads(found[0])) if found and found[0] else ()
+        return {path_name(path): leftover_in_json("_row", path) for path in paths}
+
+    # ── from typed rows to commits ──
+
+    def _refuse_broken_contract(self, total: int) -> None:
+        worst = self._connection.execute(
+            "SELECT _field, _reason, count(*), min(_row) FROM bad GROUP BY ALL ORDER BY count(*) DESC LIMIT 1"
+        ).fetchone()
+        if not worst:
+            return
+        name, reason, count, row = worst
+        is_all = count == total and total > 1
+        if not is_all and count <= max(TOLERATED_BAD_ROWS, total * TOLERATED_BAD_SHARE):
+            return
+        sample = None if name is None or reason == "required but empty" else self._sample(name, row)
+        raise ContractError(self._address, name or "(row)", f"{reason} in {count} of {total} rows", sample)
+
+    def _sample(self, name: str, row: str) -> str:
+        """The offending value, shortened; only its JSON type for personal fields."""
+        value: Any = json.loads(row)
+        for step in name.replace(EACH, f".{EACH}").split("."):
+            if step == EACH:
+                value = next(iter(value), None) if isinstance(value, list) else None
+            elif isinstance(value, dict):
+                value = value.get(step)
+        if name.split(".")[0].removesuffix(EACH) in self.stream.personal:
+            kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number"}
+            return f"{kinds.get(type(value), 'a value')} (personal, not shown)"
+        return redact(json.dumps(value, ensure_ascii=False))[:SAMPLE_LENGTH]
+
+    def _land_append(self, landed: Landed) -> None:
+        keys = ", ".join(quoted(name) for name in self.stream.key)
+        # One of each: a page served twice, or the overlap with the page before, is the same row again.
+        self._connection.execute(
+            f"CREATE TABLE fresh AS SELECT min(rowid) AS row_number, {keys}, _row_hash FROM staged GROUP BY ALL"
+        )
+        files = self.lake.files(self.dataset)
+        if files:
+            self._connection.execute(f"CREATE TABLE current AS {current_rows(self.stream, files, 'fresh')}")
+            matches = " AND ".join(f"fresh.{quoted(k)} = current.{quoted(k)}" for k in (*self.stream.key, "_row_hash"))
+            self._connection.execute(f"DELETE FROM fresh USING current WHERE {matches}")
+        landed.rows = self._count("fresh")
+        if landed.rows:
+            where = "" if landed.rows == self._count("staged") else "WHERE rowid IN (SELECT row_number FROM fresh)"
+            landed.commits.append(self._write(f"SELECT * FROM staged {where}"))
+
+    def _land_partitions(self, landed: Landed) -> None:
+        for name, version in self._partitions.items():
+            rows = f"SELECT DISTINCT * FROM staged WHERE _partition = {literal(name)}"
+            existing = self.lake.path(self.dataset, f"{name}.parquet")
+            if self.lake.exists(self.dataset, f"{name}.parquet") and self._is_same(rows, existing):
+                continue
+            found = self._connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
+            landed.rows += found[0] if found else 0
+            landed.commits.append(self._write(rows, name, version))
+
+    def _is_same(self, rows: str, existing: str) -> bool:
+        new, old = f"SELECT _row_hash FROM ({rows})", f"SELECT _row_hash FROM read_parquet({literal(existing)})"
+        found = self._connection.execute(
+            f"SELECT count(*) FROM (({new} EXCEPT ALL {old}) UNION ALL ({old} EXCEPT ALL {new}))"
+        ).fetchone()
+        return found == (0,)
+
+    def _write(self, rows: str, name: str | None = None, version: str | None = None) -> str:
+        names = ", ".join(quoted(n) for n in self.stream.types)
+        metadata = "" if version is None else f", KV_METADATA {{{quoted(VERSION_KEY)}: {literal(version)}}}"
+        with self.lake.commit(self.dataset, name) as path:
+            self._connection.execute(
+                f"COPY (SELECT {names}, _extra, {self._stamp()} AS _landed_at, _is_deleted, _row_hash FROM ({rows})) "
+                f"TO {literal(path)} (FORMAT parquet, COMPRESSION zstd{metadata})"
+            )
+        return Path(path).name
+
+    def _land_rejected(self, landed: Landed) -> None:
+        files = self.lake.files(self.rejected_dataset)
+        # The overlap reads a bad row again every night; it is reported once.
+        known = f"SELECT _row FROM read_parquet({_list(files)})" if files else "SELECT NULL WHERE false"
+        rows = f"SELECT DISTINCT _reason, _field, _row FROM bad WHERE _row NOT IN ({known})"
+        found = self._connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
+        landed.rejected = found[0] if found else 0
+        if landed.rejected:
+            with self.lake.commit(self.rejected_dataset) as path:
+                self._connection.execute(
+                    f"COPY (SELECT *, {self._stamp()} AS _landed_at FROM ({rows})) TO {literal(path)} (FORMAT parquet)"
+                )
+
+    def _stamp(self) -> str:
+        return f"TIMESTAMP {literal(self._started_at.isoformat(sep=' '))}"
+
+    def _count(self, table: str) -> int:
+        found = self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(found[0]) if found else 0
+
+
+def current_rows(stream: Stream, files: list[str], among: str | None = None) -> str:
+    """SQL for the newest landed state of each key: key, _row_hash, _is_deleted and the cursor.
+
+    `among` names a table of keys to stay within. Newest by landing, then by cursor: one read may bring two versions.
+    """
+    keys = ", ".join(quoted(name) for name in stream.key)
+    order = f"row(_landed_at, {quoted(stream.cursor)})" if stream.cursor else "_landed_at"
+    cursor = f", arg_max({quoted(stream.cursor)}, {order}) AS _cursor" if stream.cursor else ""
+    where = f"WHERE ({keys}) IN (SELECT ({keys}) FROM {among})" if among else ""
+    newest = f"arg_max(_row_hash, {order}) AS _row_hash, arg_max(_is_deleted, {order}) AS _is_deleted{cursor}"
+    return f"SELECT {keys}, {newest} FROM read_parquet({_list(files)}, union_by_name = true) {where} GROUP BY {keys}"
+
+
+def declare(source: str, stream: Stream, lake: Lake) -> None:
+    """Write the stream's zero-row schema file if it is not there or its columns have changed."""
+    dataset = f"raw/{source}/{stream.name}"
+    expected = [(name, str(duckdb.sqltype(type_text))) for name, type_text in stream.table_types.items()]
+    with lake.connect() as connection:
+        if lake.exists(dataset, SCHEMA_FILE):
+            path = lake.path(dataset, SCHEMA_FILE)
+            found = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
+            if [(row[0], row[1]) for row in found] == expected:
+                return
+        columns = ", ".join(f"CAST(NULL AS {t}) AS {quoted(n)}" for n, t in stream.table_types.items())
+        with lake.commit(dataset, SCHEMA_FILE) as path:
+            connection.execute(f"COPY (SELECT {columns} LIMIT 0) TO {literal(path)} (FORMAT parquet)")
+
+
+def _list(files: list[str]) -> str:
+    return "[" + ", ".join(literal(file) for file in files) + "]"
