@@ -1,0 +1,35 @@
+"""Scores for every customer: models over the snapshot tables, files in and files out.
+
+A model is declared in one small file (`churn.py`, `propensity.py`) and listed in `MODELS`; reading, splitting by time,
+calibrating, judging, storing and scoring are written once around it.
+
+    card = ml.train("churn", {"customer_snapshots": path}, models_dir)           # trains, judges, perhaps promotes
+    result = ml.score("churn", {"customer_snapshots": path}, models_dir, out)    # Parquet to Parquet, in batches
+    ml.empty_scores("churn", path)                                               # the schema alone
+    ml.card_in_use("churn", models_dir)                                          # the model that scores now, or None
+
+Paths are files or folders of Parquet, local or any fsspec URL; `out` is a local file that the caller publishes. Nothing
+here asks the machine for the time: every time is an as-of time of the snapshots.
+"""
+
+from ml.card import ModelCard
+from ml.declaration import Model, Target
+from ml.models import MODELS
+from ml.scoring import Scored, empty_scores, score
+from ml.snapshots import SnapshotError
+from ml.store import StoreError, card_in_use
+from ml.training import train
+
+__all__ = [
+    "MODELS",
+    "Model",
+    "ModelCard",
+    "Scored",
+    "SnapshotError",
+    "StoreError",
+    "Target",
+    "card_in_use",
+    "empty_scores",
+    "score",
+    "train",
+]

@@ -1,0 +1,35 @@
+"""Churn: will this customer place no order in the next 60 days?"""
+
+from __future__ import annotations
+
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.pipeline import Pipeline
+
+from ml.declaration import Features, Model, Target
+from ml.preparation import prepare
+
+
+def _estimator(features: Features) -> Pipeline:
+    # Churners are a tenth of the customers, and the surest of them are the ones a recency rule finds too. Averaged
+    # random trees kept that top; over ten windows of the demo shop their mean PR-AUC was 0.457 (rule 0.409), boosting
+    # came to 0.446 and logistic regression to 0.439, and both fell below the rule on the newest window.
+    trees = ExtraTreesClassifier(n_estimators=200, min_samples_leaf=15, random_state=7, n_jobs=-1)
+    return Pipeline([("prepare", prepare(features)), ("classify", trees)])
+
+
+CHURN = Model(
+    name="churn",
+    description="One row per customer: the probability of no order in the next 60 days.",
+    score_column="churn_probability",
+    targets=(
+        Target(
+            name="churned",
+            table="customer_snapshots",
+            outcome="outcome_churned",
+            horizon_days=60,
+            recency="days_since_last_order",
+            silence_raises=True,
+            estimator=_estimator,
+        ),
+    ),
+)

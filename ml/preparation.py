@@ -1,0 +1,23 @@
+"""The first step of every pipeline: columns of a snapshot as numbers, learned in training and only applied in scoring."""
+
+from __future__ import annotations
+
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OrdinalEncoder
+
+from ml.declaration import Features
+
+UNSEEN = -1
+
+
+def prepare(features: Features) -> ColumnTransformer:
+    """Numbers pass with their gaps (the trees know missing values); text becomes codes, a text never seen becomes -1.
+
+    At most 200 codes a column: histogram trees take no more than 255 categories.
+    """
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNSEEN, max_categories=200)
+    return ColumnTransformer(
+        [("numeric", "passthrough", list(features.numeric)), ("text", codes, list(features.text))],
+        sparse_threshold=0,
+        verbose_feature_names_out=False,
+    )

