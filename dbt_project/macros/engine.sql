@@ -1,0 +1,91 @@
+{# Where the engines differ. A model never names an engine: it calls one of these. `default` is DuckDB. #}
+
+{# One row an element of a list: `from orders as o {{ unnest_list('o.lines', 'line') }}`, then `line.sku`. #}
+{% macro unnest_list(list, alias) %}{{ return(adapter.dispatch('unnest_list', 'kizuna')(list, alias)) }}{% endmacro %}
+{% macro default__unnest_list(list, alias) %}cross join unnest({{ list }}) as {{ alias }}_rows ({{ alias }}){% endmacro %}
+{% macro spark__unnest_list(list, alias) %}lateral view explode({{ list }}) {{ alias }}_rows as {{ alias }}{% endmacro %}
+
+{# The value of one GA4 event parameter, as text; a value may sit in string_value one day and int_value the next. #}
+{% macro event_parameter(key) %}{{ return(adapter.dispatch('event_parameter', 'kizuna')(key)) }}{% endmacro %}
+{% macro default__event_parameter(key) %}
+  {%- set value = "list_filter(event_params, lambda p: p.key = '" ~ key ~ "')[1].value" -%}
+  coalesce(({{ value }}).string_value, cast(({{ value }}).int_value as varchar))
+{%- endmacro %}
+{% macro spark__event_parameter(key) %}
+  {%- set value = "get(filter(event_params, p -> p.key = '" ~ key ~ "'), 0).value" -%}
+  coalesce({{ value }}.string_value, cast({{ value }}.int_value as string))
+{%- endmacro %}
+
+{% macro list_text(list, separator=',') %}{{ return(adapter.dispatch('list_text', 'kizuna')(list, separator)) }}{% endmacro %}
+{% macro default__list_text(list, separator) %}array_to_string({{ list }}, '{{ separator }}'){% endmacro %}
+{% macro spark__list_text(list, separator) %}array_join({{ list }}, '{{ separator }}'){% endmacro %}
+
+{# The distinct values of a group as one text, in alphabetical order. #}
+{% macro distinct_text(value, separator=', ') %}
+  {{- return(adapter.dispatch('distinct_text', 'kizuna')(value, separator)) }}
+{%- endmacro %}
+{% macro default__distinct_text(value, separator) %}
+  {{- "string_agg(distinct " ~ value ~ ", '" ~ separator ~ "' order by " ~ value ~ ")" }}
+{%- endmacro %}
+{% macro spark__distinct_text(value, separator) %}
+  {{- "nullif(array_join(sort_array(collect_set(" ~ value ~ ")), '" ~ separator ~ "'), '')" }}
+{%- endmacro %}
+
+{# Patterns are written without backslashes: Spark reads them in string literals as escapes, DuckDB does not. #}
+{% macro replace_pattern(value, pattern, replacement='') %}
+  {{- return(adapter.dispatch('replace_pattern', 'kizuna')(value, pattern, replacement)) }}
+{%- endmacro %}
+{% macro default__replace_pattern(value, pattern, replacement) %}
+  {{- "regexp_replace(" ~ value ~ ", '" ~ pattern ~ "', '" ~ replacement ~ "', 'g')" }}
+{%- endmacro %}
+{% macro spark__replace_pattern(value, pattern, replacement) %}
+  {{- "regexp_replace(" ~ value ~ ", '" ~ pattern ~ "', '" ~ replacement ~ "')" }}
+{%- endmacro %}
+
+{% macro matches_pattern(value, pattern) %}
+  {{- return(adapter.dispatch('matches_pattern', 'kizuna')(value, pattern)) }}
+{%- endmacro %}
+{% macro default__matches_pattern(value, pattern) %}regexp_matches({{ value }}, '{{ pattern }}'){% endmacro %}
+{% macro spark__matches_pattern(value, pattern) %}regexp_like({{ value }}, '{{ pattern }}'){% endmacro %}
+
+{# Times: microseconds since 1970 to a UTC timestamp; whole seconds since 1970; shop-local wall-clock time. #}
+{% macro from_microseconds(value) %}{{ return(adapter.dispatch('from_microseconds', 'kizuna')(value)) }}{% endmacro %}
+{% macro default__from_microseconds(value) %}make_timestamp({{ value }}){% endmacro %}
+{% macro spark__from_microseconds(value) %}timestamp_micros({{ value }}){% endmacro %}
+
+{% macro epoch_seconds(moment) %}{{ return(adapter.dispatch('epoch_seconds', 'kizuna')(moment)) }}{% endmacro %}
+{% macro default__epoch_seconds(moment) %}cast(floor(epoch_us({{ moment }}) / 1000000) as bigint){% endmacro %}
+{% macro spark__epoch_seconds(moment) %}unix_seconds({{ moment }}){% endmacro %}
+
+{% macro shop_time(moment) %}{{ return(adapter.dispatch('shop_time', 'kizuna')(moment)) }}{% endmacro %}
+{% macro default__shop_time(moment) %}timezone('{{ var("shop_time_zone") }}', timezone('UTC', {{ moment }})){% endmacro %}
+{% macro spark__shop_time(moment) %}from_utc_timestamp({{ moment }}, '{{ var("shop_time_zone") }}'){% endmacro %}
+
+{# Monday = 1 … Sunday = 7, of the shop's own day. #}
+{% macro shop_weekday(moment) %}{{ return(adapter.dispatch('shop_weekday', 'kizuna')(moment)) }}{% endmacro %}
+{% macro default__shop_weekday(moment) %}isodow({{ shop_time(moment) }}){% endmacro %}
+{% macro spark__shop_weekday(moment) %}(weekday({{ shop_time(moment) }}) + 1){% endmacro %}
+
+{# Whole days between two moments, rounded down; both engines' own functions count midnights instead. #}
+{% macro days_between(earlier, later) -%}
+  cast(floor(cast({{ epoch_seconds(later) }} - {{ epoch_seconds(earlier) }} as double) / 86400) as bigint)
+{%- endmacro %}
+
+{% macro days_after(moment, days) %}({{ moment }} + interval '{{ days }}' day){% endmacro %}
+{% macro days_before(moment, days) %}({{ moment }} - interval '{{ days }}' day){% endmacro %}
+
+{# A ratio of two exact numbers as a double, null when there is nothing to divide by. Sums stay decimals and integers
+   until here, so that the order rows are added in cannot change the last bit. #}
+{% macro ratio(numerator, denominator) -%}
+  (cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0))
+{%- endmacro %}
+
+{% macro money(value) %}cast({{ value }} as decimal(18, 2)){% endmacro %}
+
+{% macro file_path() %}{{ return(adapter.dispatch('file_path', 'kizuna')()) }}{% endmacro %}
+{% macro default__file_path() %}file_path{% endmacro %}
+{% macro spark__file_path() %}_metadata.file_path{% endmacro %}
+
+{% macro split_text(value, separator) %}{{ return(adapter.dispatch('split_text', 'kizuna')(value, separator)) }}{% endmacro %}
+{% macro default__split_text(value, separator) %}string_split({{ value }}, '{{ separator }}'){% endmacro %}
+{% macro spark__split_text(value, separator) %}split({{ value }}, '{{ separator }}'){% endmacro %}

@@ -1,0 +1,22 @@
+{# The newest version of every key in a raw table, with `is_deleted`: the vendor no longer lists it.
+
+   Reading is at least once, so a key may have landed many times: the vendor's own clock decides, then the landing, then
+   the row's hash, which makes the choice the same on every run. A tombstone carries the key and when it was noticed, but
+   no fields; it marks the last known version as deleted when nothing of that key has landed since. #}
+{% macro newest_version(relation, key, cursor) %}
+  select * from (
+    select
+      *,
+      coalesce(
+        max(case when _is_deleted then _landed_at end) over (partition by {{ key }})
+        >= max(case when not _is_deleted then _landed_at end) over (partition by {{ key }}),
+        coalesce(_is_deleted, false)
+      ) as is_deleted,
+      row_number() over (
+        partition by {{ key }}
+        order by case when _is_deleted then 1 else 0 end, {{ cursor }} desc nulls last, _landed_at desc nulls last, _row_hash desc
+      ) as version_rank
+    from {{ relation }}
+  ) as versions
+  where version_rank = 1
+{% endmacro %}

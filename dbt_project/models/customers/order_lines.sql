@@ -1,0 +1,27 @@
+with refused as (
+  select record_id
+  from {{ ref('refused_records') }}
+  where stream = 'shopify.order_lines' and is_excluded
+)
+
+select
+  lines.order_line_id,
+  lines.order_id,
+  orders.customer_id,
+  orders.ordered_at,
+  lines.product_id,
+  lines.sku,
+  lines.title as product_title,
+  coalesce(products.category, 'uncategorised') as category,
+  lines.quantity,
+  lines.current_quantity,
+  lines.original_unit_price,
+  lines.discounted_unit_price,
+  {{ money('lines.discounted_unit_price * lines.quantity') }} as line_total,
+  {{ money('case when orders.is_cancelled then 0 else lines.discounted_unit_price * lines.current_quantity end') }}
+    as net_line_total
+from {{ ref('stg_shopify__order_lines') }} as lines
+inner join {{ ref('orders') }} as orders on lines.order_id = orders.order_id
+left join {{ ref('stg_shopify__products') }} as products on lines.product_id = products.product_id
+left join refused on lines.order_line_id = refused.record_id
+where refused.record_id is null

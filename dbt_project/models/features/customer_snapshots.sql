@@ -1,0 +1,132 @@
+-- every customer who had bought by then, at every snapshot, and what became of them; nothing but the outcomes looks
+-- past as_of
+with orders_then as (
+  select * from {{ ref('snapshot_orders') }}
+),
+
+visits_then as (
+  select * from {{ ref('snapshot_visits') }}
+),
+
+first_purchases as (
+  select
+    customer_id,
+    category,
+    min(ordered_at) as first_ordered_at
+  from {{ ref('customer_categories') }}
+  group by customer_id, category
+),
+
+breadth as (
+  select
+    dates.as_of,
+    first_purchases.customer_id,
+    count(*) as category_count,
+    sum(case when {{ days_between('first_purchases.first_ordered_at', 'dates.as_of') }} < 60 then 1 else 0 end)
+      as new_categories_60d
+  from first_purchases
+  inner join {{ ref('snapshot_dates') }} as dates on first_purchases.first_ordered_at < dates.as_of
+  group by dates.as_of, first_purchases.customer_id
+),
+
+refunds_then as (
+  select
+    dates.as_of,
+    orders.customer_id,
+    count(*) as refund_count,
+    {{ money('sum(refunds.refund_amount)') }} as refunded_total
+  from {{ ref('stg_shopify__refunds') }} as refunds
+  inner join {{ ref('orders') }} as orders on refunds.order_id = orders.order_id
+  inner join {{ ref('snapshot_dates') }} as dates on refunds.refunded_at < dates.as_of
+  where orders.customer_id is not null
+  group by dates.as_of, orders.customer_id
+),
+
+next_orders as (
+  select
+    orders_then.as_of,
+    orders_then.customer_id,
+    min(facts.ordered_at) as ordered_at
+  from orders_then
+  inner join {{ ref('order_facts') }} as facts
+    on orders_then.customer_id = facts.customer_id and facts.ordered_at >= orders_then.as_of
+  where facts.cancelled_at is null
+  group by orders_then.as_of, orders_then.customer_id
+),
+
+joined as (
+  select
+    orders_then.*,
+    {{ days_between('orders_then.last_ordered_at', 'orders_then.as_of') }} as days_since_last_order,
+    {{ days_between('orders_then.first_ordered_at', 'orders_then.as_of') }} as tenure_days,
+    {{ ratio('orders_then.gap_hours', 'orders_then.gap_count * 24') }} as mean_gap_days,
+    {{ days_between('visits_then.last_visited_at', 'orders_then.as_of') }} as days_since_last_session,
+    visits_then.sessions_7d,
+    visits_then.sessions_30d,
+    visits_then.sessions_90d,
+    visits_then.product_views_30d,
+    visits_then.cart_additions_30d,
+    visits_then.unbought_cart_sessions_30d,
+    breadth.category_count,
+    breadth.new_categories_60d,
+    refunds_then.refund_count,
+    refunds_then.refunded_total,
+    next_orders.ordered_at as next_ordered_at
+  from orders_then
+  left join visits_then on orders_then.as_of = visits_then.as_of and orders_then.customer_id = visits_then.customer_id
+  left join breadth on orders_then.as_of = breadth.as_of and orders_then.customer_id = breadth.customer_id
+  left join refunds_then on orders_then.as_of = refunds_then.as_of and orders_then.customer_id = refunds_then.customer_id
+  left join next_orders on orders_then.as_of = next_orders.as_of and orders_then.customer_id = next_orders.customer_id
+)
+
+select
+  customer_id,
+  as_of,
+  days_since_last_order,
+  tenure_days,
+  cast(order_count as bigint) as order_count,
+  {% for days in [7, 14, 30, 60, 90, 180] -%}
+  cast(orders_{{ days }}d as bigint) as orders_{{ days }}d,
+  cast(spend_{{ days }}d as double) as spend_{{ days }}d,
+  {% endfor -%}
+  cast(spend as double) as lifetime_spend,
+  {{ ratio('spend', 'order_count') }} as mean_order_value,
+  mean_gap_days,
+  sqrt({{ ratio('gap_count * squared_gap_hours - gap_hours * gap_hours', 'gap_count * (gap_count - 1)') }}) / 24 as gap_deviation_days,
+  {{ ratio('longest_gap_hours', '24') }} as longest_gap_days,
+  {{ ratio('days_since_last_order', 'mean_gap_days') }} as recency_to_gap,
+  {{ ratio('days_since_last_order * 24', 'longest_gap_hours') }} as recency_to_longest_gap,
+  {{ ratio('orders_30d * 3', 'orders_90d') }} as order_trend,
+  {{ ratio('spend_30d * 3', 'spend_90d') }} as spend_trend,
+  cast(active_weeks_84d as bigint) as active_weeks_84d,
+  {{ ratio('weekend_order_count', 'order_count') }} as weekend_order_rate,
+  {{ ratio('evening_order_count', 'order_count') }} as evening_order_rate,
+  {{ ratio(
+    'greatest(weekday_1_order_count, weekday_2_order_count, weekday_3_order_count, weekday_4_order_count, '
+    ~ 'weekday_5_order_count, weekday_6_order_count, weekday_7_order_count)', 'order_count'
+  ) }} as same_weekday_rate,
+  {{ ratio('discount_order_count', 'order_count') }} as discount_order_rate,
+  {{ ratio('discount_total', 'spend + discount_total') }} as discount_rate,
+  {{ ratio('guest_order_count', 'order_count') }} as guest_order_rate,
+  {{ ratio('cancelled_order_count', 'order_count') }} as cancelled_order_rate,
+  {{ ratio('item_count', 'order_count') }} as mean_basket_items,
+  {{ ratio('basket_category_count', 'order_count') }} as mean_basket_categories,
+  cast(coalesce(category_count, 0) as bigint) as category_count,
+  cast(coalesce(new_categories_60d, 0) as bigint) as new_categories_60d,
+  cast(coalesce(refund_count, 0) as bigint) as refund_count,
+  coalesce({{ ratio('refunded_total', 'spend') }}, 0) as refunded_rate,
+  days_since_last_session,
+  {% for feature in [
+    'sessions_7d', 'sessions_30d', 'sessions_90d', 'product_views_30d', 'cart_additions_30d', 'unbought_cart_sessions_30d'
+  ] -%}
+  cast(coalesce({{ feature }}, 0) as bigint) as {{ feature }},
+  {% endfor -%}
+  case
+    when {{ days_after('as_of', var('churn_window_days')) }} <= {{ as_of() }}
+      then coalesce(next_ordered_at >= {{ days_after('as_of', var('churn_window_days')) }}, true)
+  end as outcome_churned,
+  case
+    when {{ days_after('as_of', var('propensity_window_days')) }} <= {{ as_of() }}
+      then coalesce(next_ordered_at < {{ days_after('as_of', var('propensity_window_days')) }}, false)
+  end as outcome_ordered
+from joined

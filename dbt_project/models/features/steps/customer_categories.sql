@@ -1,0 +1,11 @@
+-- a customer's days with a category: what breadth and category features are counted from
+select
+  customer_id,
+  category,
+  ordered_at,
+  order_id,
+  sum(quantity) as item_count,
+  {{ money('sum(line_total)') }} as spend
+from {{ ref('order_lines') }}
+where customer_id is not null
+group by customer_id, category, ordered_at, order_id

@@ -1,0 +1,34 @@
+-- one order as the features see it: everything here was known the moment it was placed
+with baskets as (
+  select
+    order_id,
+    sum(quantity) as item_count,
+    count(*) as line_count,
+    count(distinct category) as category_count
+  from {{ ref('order_lines') }}
+  group by order_id
+)
+
+select
+  orders.order_id,
+  orders.customer_id,
+  orders.ordered_at,
+  orders.cancelled_at,
+  orders.is_guest,
+  orders.has_discount,
+  orders.order_total,
+  orders.discount_total,
+  {{ shop_weekday('orders.ordered_at') }} as weekday,
+  extract(hour from {{ shop_time('orders.ordered_at') }}) as hour_of_day,
+  coalesce(baskets.item_count, 0) as item_count,
+  coalesce(baskets.line_count, 0) as line_count,
+  coalesce(baskets.category_count, 0) as category_count,
+  -- hours since the order before it; whole numbers, so that sums of squares are exact on every engine
+  cast(floor(cast(
+    {{ epoch_seconds('orders.ordered_at') }}
+    - {{ epoch_seconds('lag(orders.ordered_at) over (partition by orders.customer_id order by orders.ordered_at, orders.order_id)') }}
+    as double
+  ) / 3600) as bigint) as gap_hours
+from {{ ref('orders') }} as orders
+left join baskets on orders.order_id = baskets.order_id
+where orders.customer_id is not null

@@ -1,0 +1,86 @@
+-- every identifier of every record, with the guard's decision: does it link, and through which node of the graph
+with identifiers as (
+  select * from {{ ref('record_identifiers') }}
+),
+
+-- how many people, by name, use an identifier; kanji and Latin spellings of one name cannot be compared
+named as (
+  select
+    *,
+    {{ matches_pattern('name_key', '^[!-~]+$') }} as is_latin_name,
+    case
+      when identifier_type = 'email' and {{ matches_pattern('identifier_value', role_address_pattern()) }} then true
+      else false
+    end as is_role_address
+  from identifiers
+),
+
+usage as (
+  select
+    identifier_type,
+    identifier_value,
+    count(distinct name_key) as name_count,
+    count(distinct case when is_latin_name then name_key end) as latin_name_count,
+    count(distinct case when not is_latin_name then name_key end) as other_name_count,
+    count(distinct case when record_type <> 'shopify.orders' then record_key end) as record_count
+  from named
+  where identifier_value is not null and not is_deleted
+  group by identifier_type, identifier_value
+),
+
+-- whose an e-mail is when several names use it: the account's, then the most frequent, then the first
+name_ranks as (
+  select
+    identifier_type,
+    identifier_value,
+    is_latin_name,
+    name_key,
+    row_number() over (
+      partition by identifier_type, identifier_value, is_latin_name
+      order by
+        max(case when record_type = 'shopify.customers' then 1 else 0 end) desc,
+        count(distinct record_key) desc, min(first_seen_at) asc, name_key asc
+    ) as name_rank
+  from named
+  where identifier_type = 'email' and name_key is not null and not is_deleted
+  group by identifier_type, identifier_value, is_latin_name, name_key
+),
+
+guarded as (
+  select
+    named.*,
+    case
+      when named.identifier_value is null then 'missing'
+      when named.is_deleted then 'record_deleted'
+      when named.identifier_type in ('email', 'phone') and usage.name_count > {{ var('shared_identifier_limit') }}
+        then 'too_many_people'
+      when named.is_role_address and usage.name_count > 1 then 'role_address'
+      when named.identifier_type = 'phone' and usage.name_count > 1 and named.name_key is null then 'no_name_on_shared_phone'
+      when named.identifier_type = 'phone' and usage.name_count > 1 then 'only_same_name'
+      when named.identifier_type = 'email' and named.name_key is not null and name_ranks.name_rank > 1 then 'only_same_name'
+    end as guard
+  from named
+  left join usage
+    on named.identifier_type = usage.identifier_type and named.identifier_value = usage.identifier_value
+  left join name_ranks
+    on
+      named.identifier_type = name_ranks.identifier_type
+      and named.identifier_value = name_ranks.identifier_value
+      and named.name_key = name_ranks.name_key
+)
+
+select
+  record_type,
+  record_id,
+  identifier_type,
+  identifier_value,
+  rule,
+  first_seen_at,
+  last_seen_at,
+  guard,
+  case
+    when guard is null then identifier_type || '|' || identifier_value
+    when guard in ('only_same_name', 'role_address', 'too_many_people') and name_key is not null
+      then identifier_type || '|' || identifier_value || '|' || name_key
+  end as link_key
+from guarded

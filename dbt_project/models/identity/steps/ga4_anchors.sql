@@ -1,0 +1,96 @@
+-- whom a browser belongs to: one account or one order, so that a device a family shares never joins two people
+with events as (
+  select * from {{ ref('stg_ga4__events') }}
+),
+
+orders as (
+  select * from {{ ref('stg_shopify__orders') }}
+),
+
+browsers as (
+  select
+    user_pseudo_id,
+    min(event_at) as first_seen_at,
+    max(event_at) as last_seen_at
+  from events
+  where user_pseudo_id is not null
+  group by user_pseudo_id
+),
+
+accounts as (
+  select
+    user_id,
+    min(event_at) as first_seen_at,
+    max(event_at) as last_seen_at
+  from events
+  where user_id is not null
+  group by user_id
+),
+
+signed_in as (
+  select
+    user_pseudo_id,
+    'shopify_customer' as identifier_type,
+    {{ replace_pattern('user_id', '^.*/', '') }} as identifier_value,
+    'signed_in' as rule,
+    count(*) as event_count,
+    min(event_at) as first_event_at
+  from events
+  where user_pseudo_id is not null and user_id is not null
+  group by user_pseudo_id, user_id
+),
+
+-- GA4's transaction id is the order's name or its number, as the shop's tag sends it
+ordered as (
+  select
+    events.user_pseudo_id,
+    case when orders.shopify_customer_id is null then 'email' else 'shopify_customer' end as identifier_type,
+    coalesce({{ replace_pattern('orders.shopify_customer_id', '^.*/', '') }}, orders.email) as identifier_value,
+    'ordered' as rule,
+    count(*) as event_count,
+    min(events.event_at) as first_event_at
+  from events
+  inner join orders
+    on events.transaction_id in (orders.order_id, orders.order_name, {{ replace_pattern('orders.order_id', '^.*/', '') }})
+  where events.event_name = 'purchase' and events.user_pseudo_id is not null
+  group by events.user_pseudo_id, orders.shopify_customer_id, orders.email
+),
+
+candidates as (
+  select * from signed_in
+  union all
+  select * from ordered
+  where identifier_value is not null
+),
+
+ranked as (
+  select
+    *,
+    row_number() over (
+      partition by user_pseudo_id
+      -- a sign-in says more than an order placed as a guest; then who uses the browser most
+      order by case rule when 'signed_in' then 0 else 1 end, event_count desc, first_event_at asc, identifier_value asc
+    ) as anchor_rank
+  from candidates
+)
+
+select
+  'ga4.user_id' as record_type,
+  user_id as record_id,
+  'shopify_customer' as identifier_type,
+  {{ replace_pattern('user_id', '^.*/', '') }} as identifier_value,
+  'own_number' as rule,
+  first_seen_at,
+  last_seen_at
+from accounts
+union all
+select
+  'ga4.user_pseudo_id' as record_type,
+  browsers.user_pseudo_id as record_id,
+  coalesce(ranked.identifier_type, 'ga4_browser') as identifier_type,
+  coalesce(ranked.identifier_value, browsers.user_pseudo_id) as identifier_value,
+  coalesce(ranked.rule, 'own_number') as rule,
+  browsers.first_seen_at,
+  browsers.last_seen_at
+from browsers
+left join ranked on browsers.user_pseudo_id = ranked.user_pseudo_id and ranked.anchor_rank = 1

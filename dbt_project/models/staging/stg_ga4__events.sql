@@ -1,0 +1,66 @@
+with raw_events as (
+  select
+    *,
+    {{ replace_pattern('_table', '[^0-9]', '') }} as table_date,
+    _table like '%intraday%' as is_intraday
+  from {{ source('raw_ga4', 'events') }}
+),
+
+complete_days as (
+  select distinct table_date
+  from raw_events
+  where not is_intraday
+),
+
+-- the intraday table is best effort and stands for a day only until that day's own table has come
+chosen_tables as (
+  select raw_events.*
+  from raw_events
+  left join complete_days on raw_events.table_date = complete_days.table_date
+  where not raw_events.is_intraday or complete_days.table_date is null
+),
+
+-- GA4 has no event id; this is the key the vendor's users have agreed on
+keyed as (
+  select
+    *,
+    md5(concat_ws(
+      '|', coalesce(user_pseudo_id, ''), cast(event_timestamp as string), event_name,
+      coalesce(cast(batch_page_id as string), ''), coalesce(cast(batch_ordering_id as string), ''),
+      coalesce(cast(batch_event_index as string), '')
+    )) as event_id
+  from chosen_tables
+),
+
+numbered as (
+  select
+    *,
+    row_number() over (partition by event_id order by _landed_at desc nulls last, _row_hash desc) as version_rank
+  from keyed
+),
+
+named as (
+  select
+    event_id,
+    event_name,
+    {{ from_microseconds('event_timestamp') }} as event_at,
+    nullif(user_pseudo_id, '') as user_pseudo_id,
+    nullif(trim(user_id), '') as user_id,
+    {{ event_parameter('ga_session_id') }} as ga_session_id,
+    split_part({{ event_parameter('page_location') }}, '?', 1) as page,
+    collected_traffic_source.manual_source as source,
+    collected_traffic_source.manual_medium as medium,
+    collected_traffic_source.manual_campaign_name as campaign,
+    device.category as device_category,
+    geo.country as country,
+    nullif(nullif(ecommerce.transaction_id, '(not set)'), '') as transaction_id,
+    {{ money('ecommerce.purchase_revenue') }} as purchase_revenue,
+    items
+  from numbered
+  where version_rank = 1
+)
+
+select
+  *,
+  user_pseudo_id || '.' || ga_session_id as session_id
+from named

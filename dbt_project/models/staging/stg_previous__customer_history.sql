@@ -1,0 +1,9 @@
+select
+  event_id,
+  event,
+  customer_id,
+  previous_customer_id,
+  record_count,
+  sequence_number,
+  occurred_at
+from {{ source('previous', 'customer_history') }}

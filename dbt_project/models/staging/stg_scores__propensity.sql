@@ -1,0 +1,17 @@
+-- the newest score of a customer and category that the build's clock has reached
+select
+  customer_id,
+  category,
+  as_of,
+  purchase_probability,
+  model_version
+from (
+  select
+    *,
+    row_number() over (
+      partition by customer_id, category order by as_of desc, scored_at desc nulls last, model_version desc
+    ) as score_rank
+  from {{ source('scores', 'propensity') }}
+  where as_of <= {{ as_of() }}
+) as ranked
+where score_rank = 1

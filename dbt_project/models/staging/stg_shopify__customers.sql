@@ -1,0 +1,34 @@
+with versions as (
+  {{ newest_version(source('raw_shopify', 'customers'), 'id', 'updatedAt') }}
+)
+
+select
+  id as shopify_customer_id,
+  coalesce(legacyResourceId, {{ replace_pattern('id', '^.*/', '') }}) as shopify_customer_number,
+  firstName as first_name,
+  lastName as last_name,
+  {{ name_key('firstName', 'lastName') }} as name_key,
+  defaultEmailAddress.emailAddress as email_as_given,
+  {{ normalise_email('defaultEmailAddress.emailAddress') }} as email,
+  upper(defaultEmailAddress.marketingState) as email_marketing_state,
+  upper(defaultEmailAddress.marketingOptInLevel) as email_opt_in_level,
+  defaultEmailAddress.marketingUpdatedAt as email_marketing_updated_at,
+  coalesce(defaultPhoneNumber.phoneNumber, defaultAddress.phone) as phone_as_given,
+  {{ normalise_phone('defaultPhoneNumber.phoneNumber', 'upper(defaultAddress.countryCodeV2)') }} as phone,
+  {{ normalise_phone('defaultAddress.phone', 'upper(defaultAddress.countryCodeV2)') }} as address_phone,
+  upper(defaultPhoneNumber.smsMarketingConsent.state) as sms_marketing_state,
+  upper(defaultPhoneNumber.smsMarketingConsent.optInLevel) as sms_opt_in_level,
+  defaultPhoneNumber.smsMarketingConsent.updatedAt as sms_marketing_updated_at,
+  upper(defaultAddress.countryCodeV2) as country,
+  defaultAddress.provinceCode as province_code,
+  {{ fold_width('defaultAddress.city') }} as city,
+  {{ normalise_postal_code('defaultAddress.zip') }} as postal_code,
+  {{ address_key('defaultAddress.address1') }} as address_key,
+  locale,
+  state as account_state,
+  {{ list_text('tags') }} as tags,
+  createdAt as created_at,
+  updatedAt as updated_at,
+  is_deleted,
+  _landed_at as landed_at
+from versions

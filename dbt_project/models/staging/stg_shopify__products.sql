@@ -1,0 +1,15 @@
+with versions as (
+  {{ newest_version(source('raw_shopify', 'products'), 'id', 'updatedAt') }}
+)
+
+select
+  id as product_id,
+  title as product_title,
+  vendor,
+  coalesce(nullif(trim(productType), ''), 'uncategorised') as category,
+  status as product_status,
+  {{ list_text('tags') }} as tags,
+  createdAt as created_at,
+  updatedAt as updated_at,
+  is_deleted
+from versions
