@@ -1,4 +1,4 @@
-"""The first step of every pipeline: columns of a snapshot as numbers, learned in training and only applied in scoring."""
+"""The first step of every pipeline: a snapshot's columns as numbers, learned in training, only applied in scoring."""
 
 from __future__ import annotations
 

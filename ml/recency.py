@@ -28,8 +28,12 @@ class RecencyRule:
         known = frame[target.recency].dropna()
         edges = np.unique(np.quantile(known, np.linspace(0, 1, BUCKETS + 1)[1:-1])) if len(known) else np.array([])
         buckets, groups = _buckets(frame, target, edges), _groups(frame, target)
-        means = frame[target.outcome].groupby([groups, buckets]).mean()
-        rates = {(str(group), int(bucket)): float(rate) for (group, bucket), rate in means.items()}  # type: ignore[misc]
+        cells = pd.DataFrame({"group": groups, "bucket": buckets, "outcome": frame[target.outcome].to_numpy()})
+        means = cells.groupby(["group", "bucket"], as_index=False)["outcome"].mean()
+        rates = {
+            (str(group), int(bucket)): float(rate)
+            for group, bucket, rate in zip(means["group"], means["bucket"], means["outcome"], strict=True)
+        }
         return cls(target, edges, rates, float(frame[target.outcome].mean()))
 
     def ranking(self, frame: pd.DataFrame) -> np.ndarray:

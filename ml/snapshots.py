@@ -78,14 +78,14 @@ def windows_of(dataset: ds.Dataset, target: Target) -> list[Window]:
                 "positive": pc.cast(pc.fill_null(batch.column(target.outcome), False), pa.int64()),
             }
         ).group_by("as_of")
-        sums = grouped.aggregate([("known", "count"), ("known", "sum"), ("positive", "sum")]).to_pylist()
-        for row in sums:
+        aggregates = grouped.aggregate([("known", "count"), ("known", "sum"), ("positive", "sum")]).to_pylist()
+        for row in aggregates:
             if row["as_of"] is None:
                 raise SnapshotError(f"{target.table}.as_of is null; every snapshot row states its as-of time")
-            window = counts.setdefault(row["as_of"], [0, 0, 0])
-            window[0] += row["known_count"]
-            window[1] += row["known_sum"]
-            window[2] += row["positive_sum"]
+            sums = counts.setdefault(row["as_of"], [0, 0, 0])
+            sums[0] += row["known_count"]
+            sums[1] += row["known_sum"]
+            sums[2] += row["positive_sum"]
     windows = [Window(as_of, *counted) for as_of, counted in sorted(counts.items())]
     horizon = timedelta(days=target.horizon_days)
     for window in windows:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -123,13 +124,12 @@ def _judge(
         reason = "beats the recency rule" + (f" and the model in use, {in_use}" if current else "") + obstacle
     else:
         reason = "; ".join(failed) + obstacle
-    in_use_passes = (
-        promoted
-        or (bool(current)
+    in_use_passes = promoted or (
+        bool(current)
         and all(
             card.model_in_use is not None and card.model_in_use.pr_auc > card.recency_rule.pr_auc
             for card in cards.values()
-        ))
+        )
     )
     card = ModelCard(
         model=model.name,
