@@ -1,4 +1,4 @@
-"""Gives people their accounts in the shop: names as typed, consent for e-mail and SMS, now and then a second account."""
+"""Gives people their accounts in the shop: names as typed, consent for e-mail and SMS, sometimes a second account."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

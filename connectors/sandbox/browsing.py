@@ -1,4 +1,4 @@
-"""Writes the visits as GA4 events, with the export's real faults: doubled purchases, lost ids, values of changing type."""
+"""Writes the visits as GA4 events with the export's real faults: doubled purchases, lost ids, changing value types."""
 
 import duckdb
 
@@ -11,10 +11,12 @@ _ITEM = """struct_pack(
 
 _MACROS = """
 CREATE OR REPLACE MACRO text_param(name, content) AS struct_pack(key := name, value := struct_pack(
-    string_value := content::VARCHAR, int_value := NULL::BIGINT, float_value := NULL::DOUBLE, double_value := NULL::DOUBLE));
+    string_value := content::VARCHAR, int_value := NULL::BIGINT, float_value := NULL::DOUBLE,
+    double_value := NULL::DOUBLE));
 -- the sender's tag was changed now and then: some days write whole numbers as text
 CREATE OR REPLACE MACRO whole_param(name, content, as_text) AS struct_pack(key := name, value := struct_pack(
-    string_value := CASE WHEN as_text THEN content::VARCHAR END, int_value := CASE WHEN NOT as_text THEN content::BIGINT END,
+    string_value := CASE WHEN as_text THEN content::BIGINT::VARCHAR END,
+    int_value := CASE WHEN NOT as_text THEN content::BIGINT END,
     float_value := NULL::DOUBLE, double_value := NULL::DOUBLE));
 CREATE OR REPLACE MACRO money_param(name, content, as_text) AS struct_pack(key := name, value := struct_pack(
     string_value := CASE WHEN as_text THEN content::VARCHAR END, int_value := NULL::BIGINT, float_value := NULL::DOUBLE,
@@ -44,7 +46,8 @@ def _collect_items(connection: duckdb.DuckDBPyConnection) -> None:
     """)
     connection.execute(f"""
         CREATE TABLE shown_items AS
-        SELECT i.visit_key, list({shown} ORDER BY i.place) AS items, sum(i.price * i.quantity)::DECIMAL(12, 2) AS shown_value
+        SELECT i.visit_key, list({shown} ORDER BY i.place) AS items,
+            sum(i.price * i.quantity)::DECIMAL(12, 2) AS shown_value
         FROM session_items AS i JOIN catalogue AS p ON p.id = i.product_id GROUP BY i.visit_key
     """)
     connection.execute(f"""
@@ -62,14 +65,18 @@ def _lay_out_steps(connection: duckdb.DuckDBPyConnection) -> None:
         WITH planned AS (
             SELECT s.visit_key, s.kind, len(i.items) AS shown,
                 ['session_start', 'page_view']
-                || list_transform(range(1, 1 + least(len(i.items), 1 + floor(chance('detail', s.visit_key) ** 2 * 3)::BIGINT)),
-                    lambda place: 'view_item ' || place)
-                || CASE WHEN s.kind <> 'look' OR chance('into cart', s.visit_key) < 0.22 THEN ['add_to_cart'] ELSE [] END
+                || list_transform(
+                    range(1, 1 + least(len(i.items), 1 + floor(chance('detail', s.visit_key) ** 2 * 3)::BIGINT)),
+                    lambda place: 'view_item ' || place
+                )
+                || CASE WHEN s.kind <> 'look' OR chance('into cart', s.visit_key) < 0.22
+                    THEN ['add_to_cart'] ELSE [] END
                 || CASE WHEN s.kind <> 'look' THEN ['begin_checkout'] ELSE [] END
                 || CASE WHEN s.kind = 'purchase' THEN ['purchase'] ELSE [] END AS names
             FROM sessions AS s JOIN shown_items AS i USING (visit_key)
         )
-        SELECT visit_key, unnest(names) AS step, generate_subscripts(names, 1) AS place, len(names) AS step_count, 0 AS repeat
+        SELECT visit_key, unnest(names) AS step, generate_subscripts(names, 1) AS place, len(names) AS step_count,
+            0 AS repeat
         FROM planned
     """)
 
@@ -93,8 +100,8 @@ def _write_events(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT t.*, s.* EXCLUDE (visit_key),
                 split_part(t.step, ' ', 1) AS event_name,
                 CASE
-                    WHEN t.repeat = 1 THEN s.ended_at + to_seconds((20 + chance('again', t.visit_key) * 300)::BIGINT)
-                    WHEN t.step = 'purchase' THEN s.ended_at + to_seconds((1 + chance('thanks', t.visit_key) * 6)::BIGINT)
+                    WHEN t.repeat = 1 THEN s.ended_at + seconds('again', t.visit_key, 20, 320)
+                    WHEN t.step = 'purchase' THEN s.ended_at + seconds('thanks', t.visit_key, 1, 7)
                     ELSE s.started_at + (s.ended_at - s.started_at) * ((t.place - 1)::DOUBLE / t.step_count)
                 END AS happened_at
             FROM steps AS t JOIN sessions AS s USING (visit_key)
@@ -107,10 +114,12 @@ def _write_events(connection: duckdb.DuckDBPyConnection) -> None:
         )
         SELECT
             e.event_date,
-            epoch_us(e.happened_at) + floor(chance(e.step || e.repeat, e.visit_key) * 900000)::BIGINT AS event_timestamp,
+            epoch_us(e.happened_at) + floor(chance(e.step || e.repeat, e.visit_key) * 900000)::BIGINT
+                AS event_timestamp,
             e.event_name,
             {_parameters()} AS event_params,
-            CASE WHEN e.signed_in = 'all' OR (e.signed_in = 'checkout' AND e.event_name IN ('begin_checkout', 'purchase'))
+            CASE WHEN e.signed_in = 'all'
+                    OR (e.signed_in = 'checkout' AND e.event_name IN ('begin_checkout', 'purchase'))
                 THEN e.customer_id::VARCHAR END AS user_id,
             e.pseudo_id AS user_pseudo_id,
             CASE WHEN e.pseudo_id IS NOT NULL THEN epoch_us(e.first_touch_at) END AS user_first_touch_timestamp,
@@ -161,13 +170,15 @@ def _parameters() -> str:
             WHEN e.event_name = 'add_to_cart' THEN 'cart' WHEN e.event_name = 'begin_checkout' THEN 'checkouts'
             WHEN e.event_name = 'purchase' THEN 'thank_you' ELSE '' END)]
         || CASE WHEN e.event_name = 'session_start' THEN []
-            ELSE [whole_param('engagement_time_msec', 400 + floor(chance('time' || e.step, e.visit_key) * 60000), e.as_text),
+            ELSE [whole_param(
+                    'engagement_time_msec', 400 + floor(chance('time' || e.step, e.visit_key) * 60000), e.as_text),
                 text_param('session_engaged', '1')] END
         || CASE WHEN e.event_name IN ('session_start', 'page_view') AND e.campaign < 0.42
             THEN [text_param('campaign', ("""
         + _campaign()
         + """).manual_campaign_name)] ELSE [] END
-        || CASE WHEN e.event_name = 'purchase' THEN [text_param('currency', 'USD'), text_param('transaction_id', o.name),
+        || CASE WHEN e.event_name = 'purchase'
+            THEN [text_param('currency', 'USD'), text_param('transaction_id', o.name),
                 money_param('value', o.total, e.as_text)]
             WHEN e.event_name IN ('add_to_cart', 'begin_checkout')
             THEN [text_param('currency', 'USD'), money_param('value', i.shown_value, e.as_text)] ELSE [] END"""
@@ -178,7 +189,8 @@ def _device() -> str:
     return """struct_pack(
         category := coalesce(e.category, 'mobile'),
         mobile_brand_name := CASE WHEN coalesce(e.category, 'mobile') = 'desktop' THEN NULL
-            WHEN e.make < 0.66 THEN 'Apple' WHEN e.make < 0.8 THEN 'Sony' WHEN e.make < 0.9 THEN 'Sharp' ELSE 'Google' END,
+            WHEN e.make < 0.66 THEN 'Apple' WHEN e.make < 0.8 THEN 'Sony' WHEN e.make < 0.9 THEN 'Sharp'
+            ELSE 'Google' END,
         operating_system := CASE WHEN coalesce(e.category, 'mobile') = 'desktop'
                 THEN CASE WHEN e.make < 0.7 THEN 'Windows' ELSE 'Macintosh' END
             WHEN e.make < 0.66 THEN 'iOS' ELSE 'Android' END,

@@ -41,12 +41,14 @@ class Chance:
 
 
 def sql_chance(seed: int) -> str:
-    """The same idea inside DuckDB: `chance(salt, key)` is uniform in [0, 1).
+    """The same idea inside DuckDB: `chance(salt, key)` is uniform in [0, 1), `seconds(...)` an interval between two.
 
     The parts are joined to one text before hashing: DuckDB combines the hashes of several arguments by XOR, which
     would tie the draws of one key under two salts to each other.
     """
-    return (
-        "CREATE OR REPLACE MACRO chance(salt, key) AS "
-        f"(hash('{int(seed)}|' || salt || '|' || key) >> 11)::DOUBLE / 9007199254740992.0"
-    )
+    return f"""
+        CREATE OR REPLACE MACRO chance(salt, key) AS
+            (hash('{int(seed)}|' || salt || '|' || key) >> 11)::DOUBLE / 9007199254740992.0;
+        CREATE OR REPLACE MACRO seconds(salt, key, lowest, highest) AS
+            to_seconds((lowest + chance(salt, key) * (highest - lowest))::BIGINT)
+    """

@@ -14,7 +14,7 @@ def build_checkouts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         CREATE TABLE checkouts AS
         WITH begun AS (
-            SELECT o.*, chance('checkout ends', basket_key) AS ending, chance('checkout at', basket_key) AS share
+            SELECT o.*, chance('checkout ends', basket_key) AS ending
             FROM orders AS o
             WHERE kind = 'real' AND total > 0
                 AND chance('checkout', basket_key)
@@ -24,9 +24,10 @@ def build_checkouts(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT id AS order_id, person_id, customer_id, email, basket_key, total, source_name, discount_codes,
                 CASE WHEN ending < 0.27 AND source_name = 'web' THEN 'completed'
                     WHEN ending < 0.55 THEN 'left before' ELSE 'left after' END AS ending,
-                CASE WHEN ending < 0.27 AND source_name = 'web' THEN created_at - to_seconds((120 + share * 720)::BIGINT)
-                    WHEN ending < 0.55 THEN created_at - to_seconds((3600 + share * 255600)::BIGINT)
-                    ELSE created_at + to_seconds((21600 + share * 842400)::BIGINT) END AS created_at,
+                created_at + CASE
+                    WHEN ending < 0.27 AND source_name = 'web' THEN -seconds('checkout', basket_key, 120, 840)
+                    WHEN ending < 0.55 THEN -seconds('checkout', basket_key, 3600, 260000)
+                    ELSE seconds('checkout', basket_key, 21600, 860000) END AS created_at,
                 created_at AS ordered_at
             FROM begun
         )

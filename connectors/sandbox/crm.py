@@ -1,31 +1,24 @@
-"""Fills the shop's CRM: contacts that know the shop's customers under other spellings, companies, deals and consents."""
+"""Fills the shop's CRM: contacts that know the shop's customers under other spellings, and what they consented to."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from connectors.sandbox import typing_errors
 from connectors.sandbox.accounts import Account
 from connectors.sandbox.chance import Chance
 from connectors.sandbox.clock import WORLD_NOW, WORLD_START, moment
+from connectors.sandbox.companies import Company, employ
 from connectors.sandbox.people import Person
 
 _COUNTRIES = {"JP": ("Japan", "日本", "JP"), "US": ("United States", "USA")}
-_COMPANY_STEMS = (
-    "青空", "若葉", "朝日", "つばめ", "ひまわり", "北斗", "清流", "楓", "港", "山彦", "Harbor", "Maple", "Sunrise", "Lantern", "Pine",
-)  # fmt: skip
-_COMPANY_KINDS = {
-    "食堂": "RESTAURANTS", "商店": "RETAIL", "保育園": "EDUCATION_MANAGEMENT", "ホテル": "HOSPITALITY", "事務所": "LEGAL_SERVICES",
-}  # fmt: skip
-_ROMAJI_STEMS = {
-    "青空": "aozora", "若葉": "wakaba", "朝日": "asahi", "つばめ": "tsubame", "ひまわり": "himawari", "北斗": "hokuto",
-    "清流": "seiryu", "楓": "kaede", "港": "minato", "山彦": "yamabiko",
-}  # fmt: skip
-_STAGES = ("appointmentscheduled", "qualifiedtobuy", "presentationscheduled", "contractsent", "closedwon", "closedlost")
 _SUBSCRIPTIONS = (("318001", "Marketing Information", 0.85), ("318002", "Customer Service Communication", 0.3))
 _LEGAL_BASES = {
-    "CONSENT_WITH_NOTICE": 55, "LEGITIMATE_INTEREST_CLIENT": 20, "PERFORMANCE_OF_CONTRACT": 10, "NON_GDPR": 10, "PROCESS_AND_STORE": 5,
-}  # fmt: skip
+    "CONSENT_WITH_NOTICE": 55,
+    "LEGITIMATE_INTEREST_CLIENT": 20,
+    "PERFORMANCE_OF_CONTRACT": 10,
+    "NON_GDPR": 10,
+    "PROCESS_AND_STORE": 5,
+}
 
 
 @dataclass
@@ -57,36 +50,6 @@ class Contact:
 
 
 @dataclass
-class Company:
-    id: int
-    created_at: datetime
-    updated_at: datetime
-    archived: bool
-    name: str
-    domain: str
-    industry: str
-    phone: str
-    city: str
-    country: str
-
-
-@dataclass
-class Deal:
-    id: int
-    created_at: datetime
-    updated_at: datetime
-    archived: bool
-    dealname: str
-    amount: Decimal
-    deal_currency_code: str
-    dealstage: str
-    pipeline: str
-    closedate: datetime
-    contact_id: int
-    company_id: int | None
-
-
-@dataclass
 class Consent:
     email: str
     subscription_id: str
@@ -97,17 +60,10 @@ class Consent:
     updated_at: datetime
 
 
-@dataclass
-class Crm:
-    contacts: list[Contact]
-    companies: list[Company]
-    deals: list[Deal]
-    consents: list[Consent]
-
-
-def fill_crm(seed: int, people: list[Person], accounts: list[Account]) -> Crm:
-    """Everything HubSpot holds. A contact's e-mail is unique there, as HubSpot demands."""
-    companies = _companies(seed, len(people))
+def write_contacts(
+    seed: int, people: list[Person], accounts: list[Account], companies: list[Company]
+) -> tuple[list[Contact], list[Consent]]:
+    """HubSpot's contacts and what each address consented to. An e-mail is unique there, as HubSpot demands."""
     first_accounts = {account.person_id: account for account in accounts if not account.is_second}
     second_accounts = {account.person_id for account in accounts if account.is_second}
     buyers = {person.household_id: person for person in people if person.role == "buyer"}
@@ -127,12 +83,13 @@ def fill_crm(seed: int, people: list[Person], accounts: list[Account]) -> Crm:
             other = _contact(chance, person, None, duplicate_of=contact)
             other.email = person.second_email if has_other_email else None
             contacts.append(other)
-    _work_for_companies(seed, contacts, companies, people)
+    _reuse_phones(seed, contacts, people)
+    employ(seed, contacts, companies, people)
     _keep_emails_unique(contacts)
     contacts.sort(key=lambda contact: (contact.created_at, contact.person_id))
     for position, contact in enumerate(contacts):
         contact.id = 310_001 + 3 * position
-    return Crm(contacts, companies, _deals(seed, contacts), _consents(seed, contacts))
+    return contacts, _consents(seed, contacts)
 
 
 def _contact(chance: Chance, person: Person, account: Account | None, duplicate_of: Contact | None = None) -> Contact:
@@ -207,6 +164,17 @@ def _lifecycle_stage(chance: Chance, person: Person) -> str:
     return chance.weighted({"customer": 92, "evangelist": 3, "lead": 5})
 
 
+def _reuse_phones(seed: int, contacts: list[Contact], people: list[Person]) -> None:
+    """A number given up by one person and handed to another: a few leads have a phone that once was a buyer's."""
+    buyers = [person for person in people if person.role == "buyer" and person.country_code == "JP"]
+    leads = {person.person_id for person in people if person.role == "lead" and person.country_code == "JP"}
+    for contact in contacts:
+        chance = Chance(seed, "reused phone", contact.person_id)
+        if contact.person_id in leads and chance.happens(0.03):
+            contact.mobilephone = typing_errors.written_phone(chance, chance.pick(buyers).phone, "JP")
+            contact.phone = None
+
+
 def _keep_emails_unique(contacts: list[Contact]) -> None:
     """HubSpot refuses a second contact with an e-mail it has."""
     seen: set[str] = set()
@@ -215,78 +183,6 @@ def _keep_emails_unique(contacts: list[Contact]) -> None:
             contact.email = None
         if contact.email:
             seen.add(contact.email.lower())
-
-
-def _companies(seed: int, people_count: int) -> list[Company]:
-    companies = []
-    for number in range(max(4, people_count // 70)):
-        chance = Chance(seed, "company", number)
-        stem = chance.pick(_COMPANY_STEMS)
-        kind = chance.pick(tuple(_COMPANY_KINDS))
-        stem_romaji = _ROMAJI_STEMS.get(stem, stem).lower()
-        created_at = moment(WORLD_START - timedelta(days=600), WORLD_NOW - timedelta(days=30), chance.number())
-        phone = f"+813{chance.whole(3, 6)}{chance.whole(0, 9_999_999):07d}"
-        companies.append(
-            Company(
-                710_001 + number,
-                created_at,
-                moment(created_at, WORLD_NOW - timedelta(days=1), chance.number()),
-                chance.happens(0.02),
-                f"{chance.pick(('株式会社', '有限会社', ''))}{stem}{kind}{number + 1}",
-                f"{stem_romaji}{number + 1}.example.jp",
-                _COMPANY_KINDS[kind],
-                typing_errors.written_phone(chance, phone, "JP"),
-                chance.pick(("東京", "大阪", "横浜", "福岡", "札幌")),
-                "Japan",
-            )  # fmt: skip
-        )
-    return companies
-
-
-def _work_for_companies(seed: int, contacts: list[Contact], companies: list[Company], people: list[Person]) -> None:
-    """Some contacts belong to a company; of each company one, at most, answers at its shared `info@` address."""
-    roles = {person.person_id: person.role for person in people}
-    answering: set[int] = set()
-    for contact in contacts:
-        chance = Chance(seed, "company of", contact.person_id)
-        if not chance.happens(0.25 if roles[contact.person_id] == "lead" else 0.02):
-            continue
-        company = chance.pick(companies)
-        contact.company_id = company.id
-        if chance.happens(0.4):
-            # the company's switchboard, shared by everybody there
-            contact.phone = company.phone if contact.phone is None else contact.phone
-        if roles[contact.person_id] == "lead" and company.id not in answering and chance.happens(0.2):
-            answering.add(company.id)
-            contact.email = f"{chance.pick(('info', 'info', 'office', 'shop'))}@{company.domain}"
-
-
-def _deals(seed: int, contacts: list[Contact]) -> list[Deal]:
-    """Offers to companies: catering, gift boxes, standing orders."""
-    deals = []
-    for contact in contacts:
-        chance = Chance(seed, "deal", contact.id)
-        if contact.archived or not chance.happens(0.6 if contact.company_id else 0.02):
-            continue
-        created_at = moment(contact.created_at, WORLD_NOW - timedelta(days=1), chance.number())
-        stage = chance.pick(_STAGES)
-        deals.append(
-            Deal(
-                910_001 + len(deals),
-                created_at,
-                moment(created_at, WORLD_NOW - timedelta(hours=3), chance.number()),
-                chance.happens(0.02),
-                f"{chance.pick(('ケータリング', 'ギフトセット', 'Standing order', '年間契約'))} {len(deals) + 1}",
-                Decimal(chance.whole(5_000, 900_000)) / 100,
-                "USD",
-                stage,
-                "default",
-                created_at + timedelta(days=chance.whole(5, 90)),
-                contact.id,
-                contact.company_id,
-            )  # fmt: skip
-        )
-    return deals
 
 
 def _consents(seed: int, contacts: list[Contact]) -> list[Consent]:

@@ -85,6 +85,7 @@ class Person:
     has_account: bool = False
     in_crm: bool = False
     guest_rate: float = 0.0
+    office_email: str | None = None
 
 
 class _Registry:

@@ -1,4 +1,4 @@
-"""Who visited the shop's site, when and on which device: the visits behind the web orders, the carts and plain looking."""
+"""Who visited the shop's site, when and on which device: the visits behind web orders and carts, and plain looking."""
 
 import duckdb
 
@@ -19,13 +19,15 @@ def _hand_out_devices(connection: duckdb.DuckDBPyConnection) -> None:
         CREATE TABLE devices AS
         WITH counted AS (
             SELECT p.person_id, p.household_id, p.role, a.id AS customer_id,
-                least(coalesce(a.created_at, TIMESTAMP '{WORLD_START}'), TIMESTAMP '{WORLD_NOW}' - INTERVAL 2 DAY) AS known_from,
+                least(
+                    coalesce(a.created_at, TIMESTAMP '{WORLD_START}'), TIMESTAMP '{WORLD_NOW}' - INTERVAL 2 DAY
+                ) AS known_from,
                 CASE
                     WHEN a.id IS NOT NULL AND p.role = 'lead' THEN 1
                     WHEN a.id IS NOT NULL THEN 1 + (chance('second device', p.person_id) < 0.5)::INTEGER
                         + (chance('third device', p.person_id) < 0.16)::INTEGER
                     WHEN p.person_id LIKE 'visitor%' THEN 1
-                    WHEN p.role = 'buyer' THEN (chance('guest device', p.person_id) < 0.4)::INTEGER
+                    WHEN p.role = 'buyer' THEN (chance('guest device', p.person_id) < 0.3)::INTEGER
                     WHEN p.role = 'lead' THEN (chance('lead device', p.person_id) < 0.08)::INTEGER
                     ELSE 0
                 END AS device_count
@@ -36,11 +38,10 @@ def _hand_out_devices(connection: duckdb.DuckDBPyConnection) -> None:
         )
         SELECT person_id, household_id, role, device_number, device_count,
             -- a later device is bought some time in the year
-            CASE WHEN device_number = 1 THEN known_from - to_seconds((chance('touch', person_id) * 2000000 + 4000)::BIGINT)
-                ELSE TIMESTAMP '{WORLD_START}'
-                    + to_seconds((chance('bought ' || device_number, person_id) * 27000000)::BIGINT)
+            CASE WHEN device_number = 1 THEN known_from - seconds('touch', person_id, 4000, 2000000)
+                ELSE TIMESTAMP '{WORLD_START}' + seconds('bought ' || device_number, person_id, 0, 27000000)
             END AS used_from,
-            (1000000000 + floor(chance('browser ' || device_number, person_id) * 1100000000)::BIGINT)::VARCHAR AS browser_number,
+            1000000000 + floor(chance('browser ' || device_number, person_id) * 1100000000)::BIGINT AS browser_number,
             ['mobile', 'mobile', 'mobile', 'desktop', 'desktop', 'tablet']
                 [1 + floor(chance('category ' || device_number, person_id) * 6)::INTEGER] AS category,
             chance('make ' || device_number, person_id) AS make
@@ -57,23 +58,23 @@ def _plan_visits(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         CREATE TABLE visits AS
         SELECT 'purchase' AS kind, 'order ' || basket_key AS visit_key, person_id, customer_id, id AS order_id,
-            NULL::BIGINT AS checkout_number, created_at - to_seconds((150 + chance('visit', basket_key) * 1400)::BIGINT) AS started_at,
+            NULL::BIGINT AS checkout_number, created_at - seconds('visit', basket_key, 150, 1550) AS started_at,
             created_at AS ended_at
         FROM orders WHERE kind <> 'test' AND source_name = 'web' AND chance('tracked', basket_key) < 0.72
         UNION ALL
         SELECT 'cart', 'checkout ' || basket_key, person_id, customer_id, order_id, checkout_number,
-            created_at - to_seconds((200 + chance('cart visit', basket_key) * 700)::BIGINT), created_at
+            created_at - seconds('cart visit', basket_key, 200, 900), created_at
         FROM checkouts WHERE ending <> 'completed' AND chance('cart tracked', basket_key) < 0.85
         UNION ALL
         SELECT 'look', 'look ' || visit_number || ' ' || person_id, person_id, customer_id, NULL, NULL,
-            started_at, started_at + to_seconds((40 + chance('look length ' || visit_number, person_id) * 900)::BIGINT)
+            started_at, started_at + seconds('look length ' || visit_number, person_id, 40, 940)
         FROM (
             SELECT d.person_id, a.id AS customer_id, visit_number,
-                -- some day after the person is known, at an hour of the evening more often than not
-                date_trunc('day', greatest(d.used_from, TIMESTAMP '{WORLD_START}')
+                -- some day after the browser is known, at an hour of the evening more often than not
+                INTERVAL 1 DAY + date_trunc('day', greatest(d.used_from, TIMESTAMP '{WORLD_START}')
                     + (TIMESTAMP '{WORLD_NOW}' - INTERVAL 1 DAY - greatest(d.used_from, TIMESTAMP '{WORLD_START}'))
                     * chance('look day ' || visit_number, d.person_id))
-                + to_seconds((86000 * (1 - chance('look hour ' || visit_number, d.person_id) ** 2) * 0.62 + 86400 * 0.02)::BIGINT)
+                + to_seconds((1700 + 50000 * (1 - chance('look hour ' || visit_number, d.person_id) ** 2))::BIGINT)
                     AS started_at
             FROM devices AS d
             LEFT JOIN accounts AS a ON a.person_id = d.person_id AND NOT a.is_second,
@@ -84,7 +85,7 @@ def _plan_visits(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _choose_device_and_sign_in(connection: duckdb.DuckDBPyConnection) -> None:
-    """Which browser, whether signed in (`all`, from the `checkout`, `none`), and whether the visitor let us count them."""
+    """Which browser, signed in for `all` of it, from the `checkout` or for `none`, and whether counting was refused."""
     connection.execute("""
         CREATE TABLE sessions AS
         WITH chosen AS (
@@ -103,9 +104,9 @@ def _choose_device_and_sign_in(connection: duckdb.DuckDBPyConnection) -> None:
             c.has_refused OR d.pseudo_id IS NULL AS has_refused,
             CASE WHEN NOT c.has_refused THEN d.pseudo_id END AS pseudo_id,
             d.used_from AS first_touch_at, d.category, coalesce(d.make, 0.5) AS make, d.person_id AS device_owner,
-            CASE WHEN c.has_refused OR d.pseudo_id IS NULL OR c.customer_id IS NULL THEN NULL ELSE c.customer_id END AS customer_id,
+            CASE WHEN NOT c.has_refused AND d.pseudo_id IS NOT NULL THEN c.customer_id END AS customer_id,
             CASE
-                WHEN c.kind = 'look' AND sign_in < 0.35 THEN 'all'
+                WHEN c.kind = 'look' AND sign_in < 0.5 THEN 'all'
                 WHEN c.kind <> 'look' AND sign_in < 0.8 THEN 'all'
                 WHEN c.kind <> 'look' AND sign_in < 0.93 THEN 'checkout'
                 ELSE 'none'
@@ -113,7 +114,8 @@ def _choose_device_and_sign_in(connection: duckdb.DuckDBPyConnection) -> None:
             row_number() OVER (PARTITION BY c.person_id ORDER BY c.started_at, c.visit_key) AS session_number,
             chance('campaign', c.visit_key) AS campaign
         FROM chosen AS c
-        LEFT JOIN devices AS own ON own.person_id = c.person_id AND own.device_number = c.wished AND own.used_from < c.started_at
+        LEFT JOIN devices AS own ON own.person_id = c.person_id AND own.device_number = c.wished
+            AND own.used_from < c.started_at
         LEFT JOIN devices AS first ON first.person_id = c.person_id AND first.device_number = 1
         LEFT JOIN devices AS shared ON c.on_shared_device AND shared.household_id = c.household_id
             AND shared.role = 'buyer' AND shared.device_number = 1
@@ -139,13 +141,20 @@ def _choose_items(connection: duckdb.DuckDBPyConnection) -> None:
         ),
         shelf AS (
             -- a person's own goods, numbered; the person '' stands for everybody's
-            SELECT person_id, product_id, row_number() OVER (PARTITION BY person_id ORDER BY chance('own', person_id || product_id), product_id) AS place,
-                count(*) OVER (PARTITION BY person_id) AS size
-            FROM (SELECT DISTINCT o.person_id, l.product_id FROM orders AS o JOIN shopify_order_lines AS l ON l.order_id = o.id
-                WHERE l.discounted_unit_price > 0)
+            SELECT person_id, product_id, count(*) OVER (PARTITION BY person_id) AS size,
+                row_number() OVER (
+                    PARTITION BY person_id ORDER BY chance('own', person_id || product_id), product_id
+                ) AS place
+            FROM (
+                SELECT DISTINCT o.person_id, l.product_id
+                FROM orders AS o JOIN shopify_order_lines AS l ON l.order_id = o.id WHERE l.discounted_unit_price > 0
+            )
             UNION ALL
-            SELECT '', product_id, row_number() OVER (ORDER BY sold DESC, product_id), 200
-            FROM (SELECT product_id, count(*) AS sold FROM shopify_order_lines GROUP BY product_id ORDER BY sold DESC, product_id LIMIT 200)
+            SELECT '', product_id, 200, place
+            FROM (
+                SELECT product_id, row_number() OVER (ORDER BY count(*) DESC, product_id) AS place
+                FROM shopify_order_lines WHERE discounted_unit_price > 0 GROUP BY product_id
+            ) WHERE place <= 200
         ),
         looks AS (
             SELECT s.visit_key, coalesce(sizes.person_id, '') AS shelf_of, coalesce(sizes.size, 200) AS size, place

@@ -96,7 +96,9 @@ def mistyped_email(chance: Chance, email: str) -> str:
     local_part, domain = email.split("@")
     slip = chance.weighted({"doubled": 40, "dropped": 40, "domain": 20})
     if slip == "domain":
-        return f"{local_part}@{domain.replace('gmail', 'gmial').replace('docomo', 'docmo').replace('example', 'exmaple', 1)}"
+        # the slip stays below the reserved name: a slip in `example` could be somebody's real domain
+        carrier, reserved = domain.split(".", 1)
+        return f"{local_part}@{carrier[0]}{carrier[2]}{carrier[1]}{carrier[3:]}.{reserved}"
     place = chance.whole(1, max(1, len(local_part) - 2))
     if slip == "doubled":
         return f"{local_part[:place]}{local_part[place - 1]}{local_part[place:]}@{domain}"

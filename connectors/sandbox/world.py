@@ -1,4 +1,4 @@
-"""The shop's world: real purchases under invented people, as one Parquet file a table, the same bytes for the same seed.
+"""The shop's world: real purchases under invented people, one Parquet file a table, the same bytes for the same seed.
 
 The vendors of the sandbox serve these tables; tests and the demo's figures are counted from them. Who a record really
 belongs to stands in `truth` and nowhere else.
@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +18,11 @@ import duckdb
 import pyarrow as pa
 
 from connectors.sandbox import accounts as account_book
-from connectors.sandbox import browsing, checkouts, crm, newsletter, purchases, sessions
+from connectors.sandbox import browsing, checkouts, companies, crm, newsletter, orders, purchases, sessions
 from connectors.sandbox import people as people_book
-from connectors.sandbox.chance import sql_chance
+from connectors.sandbox.chance import Chance, sql_chance
 from connectors.sandbox.schema import ORDER, TABLES
+from connectors.sandbox.typing_errors import mistyped_email
 
 # About 200 people: each household brings its buyer and in proportion family, leads and visitors.
 SMALL_HOUSEHOLDS = 118
@@ -86,13 +87,11 @@ def _digest(households: int | None, seed: int) -> str:
 
 
 # The files whose text decides what the world holds; the sandbox's server is not among them.
-_WORLD_FILES = frozenset(
-    f"{name}.py"
-    for name in (
-        "accounts browsing chance checkouts clock crm names newsletter people places purchases schema sessions "
-        "typing_errors world"
-    ).split()
-)
+_WORLD_FILES = {
+    "accounts.py", "browsing.py", "chance.py", "checkouts.py", "clock.py", "companies.py", "crm.py", "names.py",
+    "newsletter.py", "orders.py", "people.py", "places.py", "purchases.py", "schema.py", "sessions.py",
+    "typing_errors.py", "world.py",
+}  # fmt: skip
 
 
 def _build(directory: Path, household_count: int | None, seed: int) -> None:
@@ -103,17 +102,18 @@ def _build(directory: Path, household_count: int | None, seed: int) -> None:
         purchases.read_purchases(connection, data, household_count)
         people = people_book.invent_people(seed, _households(connection, data))
         accounts = account_book.open_accounts(seed, people)
-        _store(connection, "people", people)
-        _store(connection, "accounts", accounts)
-        filled = crm.fill_crm(seed, people, accounts)
-        _store(connection, "contacts", filled.contacts)
-        _store(connection, "hubspot_companies", filled.companies)
-        _store(connection, "hubspot_deals", filled.deals)
-        _store(connection, "hubspot_consents", filled.consents)
-        _store(connection, "mailchimp_members", newsletter.fill_list(seed, people, accounts))
-        _store_shoppers(connection, people, accounts, filled.contacts)
+        _store(connection, "people", people_book.Person, people)
+        _store(connection, "accounts", account_book.Account, accounts)
+        known_companies = companies.found_companies(seed, len(people))
+        contacts, consents = crm.write_contacts(seed, people, accounts, known_companies)
+        _store(connection, "contacts", crm.Contact, contacts)
+        _store(connection, "hubspot_companies", companies.Company, known_companies)
+        _store(connection, "hubspot_deals", companies.Deal, companies.make_offers(seed, contacts))
+        _store(connection, "hubspot_consents", crm.Consent, consents)
+        _store(connection, "mailchimp_members", newsletter.Member, newsletter.fill_list(seed, people, accounts))
+        _store_shoppers(connection, seed, people, accounts, contacts)
         purchases.build_products(connection, data)
-        purchases.build_orders(connection, data)
+        orders.build_orders(connection, data)
         checkouts.build_checkouts(connection)
         sessions.build_sessions(connection)
         browsing.build_events(connection)
@@ -128,17 +128,17 @@ def _build(directory: Path, household_count: int | None, seed: int) -> None:
 
 def _households(connection: duckdb.DuckDBPyConnection, data: str) -> list[people_book.Household]:
     rows = connection.execute(f"""
-        SELECT household_id, count(DISTINCT basket_id), min(created_at), max(created_at), any_value(age), any_value(household_size)
+        SELECT household_id, count(DISTINCT basket_id), min(created_at), max(created_at),
+            any_value(age), any_value(household_size)
         FROM purchases LEFT JOIN '{data}/demographics.parquet' USING (household_id)
         GROUP BY household_id ORDER BY household_id
     """).fetchall()
     return [people_book.Household(*row) for row in rows]
 
 
-def _store(connection: duckdb.DuckDBPyConnection, name: str, records: Iterable[Any]) -> None:
-    """Dataclass records as a table of the same columns."""
-    records = list(records)
-    columns = [column.name for column in fields(records[0])]
+def _store(connection: duckdb.DuckDBPyConnection, name: str, kind: type[Any], records: Sequence[Any]) -> None:
+    """Records of the dataclass `kind` as a table of the same columns; none at all in the smallest worlds."""
+    columns = [column.name for column in fields(kind)]
     rows = pa.table({column: [getattr(record, column) for record in records] for column in columns})
     connection.register("arriving", rows)
     connection.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")
@@ -147,6 +147,7 @@ def _store(connection: duckdb.DuckDBPyConnection, name: str, records: Iterable[A
 
 def _store_shoppers(
     connection: duckdb.DuckDBPyConnection,
+    seed: int,
     people: list[people_book.Person],
     accounts: list[account_book.Account],
     contacts: list[crm.Contact],
@@ -164,7 +165,8 @@ def _store_shoppers(
             "guest_rate": person.guest_rate,
             "email": person.email,
             "phone": person.phone,
-            "mistyped_email": person.email.replace("@", "@x", 1),
+            "mistyped_email": mistyped_email(Chance(seed, "guest types", person.person_id), person.email),
+            "office_email": person.office_email,
             "known_second_email": person.second_email if person.second_email in known else None,
         }
         for person in people
@@ -180,7 +182,9 @@ def _finish_customers(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE TABLE shopify_customers AS
         SELECT a.*,
-            greatest(a.created_at, a.email_marketing_updated_at, a.sms_marketing_updated_at, o.last_order_at) AS updated_at
+            greatest(
+                a.created_at, a.email_marketing_updated_at, a.sms_marketing_updated_at, o.last_order_at
+            ) AS updated_at
         FROM accounts AS a
         LEFT JOIN (SELECT customer_id, max(created_at) AS last_order_at FROM orders GROUP BY customer_id) AS o
             ON o.customer_id = a.id
