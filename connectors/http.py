@@ -259,7 +259,9 @@ class Session:
     """A requests session for one vendor account.
 
     `throttled(response)` says whether an answer means "slow down" and for how long (None: it does not; a negative
-    number: it does, without saying how long); `pace(response)` how long to hold back before the next request.
+    number: it does, without saying how long); `broken(response)` why an HTTP success is a passing failure all the same;
+    `pace(response)` how long to hold back before the next request. `variable` is what to name when a session without
+    authentication (one that fetches tokens) is refused; `metrics` lets two sessions of an account count together.
     """
 
     def __init__(
@@ -269,7 +271,10 @@ class Session:
         *,
         budget: Budget | None = None,
         throttled: Callable[[requests.Response], float | None] = lambda response: None,
+        broken: Callable[[requests.Response], str | None] = lambda response: None,
         pace: Callable[[requests.Response], float] = lambda response: 0.0,
+        variable: str = "the credentials",
+        metrics: Metrics | None = None,
         read_seconds: float = READ_SECONDS,
         retry_seconds: float | None = None,
         secrets: tuple[str, ...] = (),
@@ -277,9 +282,10 @@ class Session:
     ) -> None:
         self.vendor = vendor
         self.authentication = authentication
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self._budget = budget or Budget()
-        self._throttled, self._pace = throttled, pace
+        self._throttled, self._broken, self._pace = throttled, broken, pace
+        self._variable = authentication.variable if authentication else variable
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._retry_seconds = run_config().retry_seconds if retry_seconds is None else retry_seconds
         self._secrets = secrets
@@ -316,7 +322,8 @@ class Session:
             response = self._send(method, url, keywords, authenticated, is_repeatable, save_to)
             if response.status_code == 401 and authenticated and self._renewed(renewals):
                 response = self._send(method, url, keywords, authenticated, is_repeatable, save_to)
-            self._judge(method, url, response, is_repeatable)
+            if not (save_to and response.ok):
+                self._judge(method, url, response, is_repeatable)
             if expect_json:
                 self._parsed(method, url, response)
             return response
@@ -343,6 +350,20 @@ class Session:
         """Send and return the parsed JSON answer; a body that is no JSON is asked for again, then MalformedAnswer."""
         response = self.request(method, url, expect_json=True, **keywords)
         return json.loads(response.content)
+
+    def page(self, method: str, url: str, **keywords: Any) -> tuple[bytes, Any]:
+        """Send and return the body as it came (for landing) and parsed (for the cursor)."""
+        response = self.request(method, url, expect_json=True, **keywords)
+        return response.content, json.loads(response.content)
+
+    def token(self, url: str, form: Mapping[str, Any]) -> tuple[str, float]:
+        """(access token, lifetime in seconds) from an OAuth token endpoint; AuthError names the variable."""
+        try:
+            answer = self.json("POST", url, form=form, authenticated=False)
+        except RequestRefused as error:
+            # OAuth answers 400 for wrong credentials.
+            raise AuthError(f"{error}; check {self._variable}, see .env.example") from None
+        return str(answer["access_token"]), float(answer.get("expires_in", 3600))
 
     def download(self, url: str, path: Path) -> None:
         """Save a pre-signed file (no credentials are sent)."""
@@ -393,7 +414,8 @@ class Session:
                     self.metrics.throttled_seconds += waited
                     self.metrics.bytes += size
         logger.debug("%s: %s, %d bytes", where, response.status_code, size)
-        pause = self._pace(response)
+        # A saved file is no API answer: its body is gone and holds no signals.
+        pause = 0.0 if save_to and response.ok else self._pace(response)
         if pause > 0:
             self._budget.hold(pause)
         return response
@@ -410,12 +432,15 @@ class Session:
                 Throttled(f"{where}: the vendor's limit is reached (HTTP {status}{said})"), wait, is_throttle=True
             )
         if status < 400:
+            failure = self._broken(response)
+            if failure is not None:
+                self._unless_repeatable(is_repeatable, where, failure)
+                raise _Retriable(VendorDown(f"{where}: {self.redact(failure)}"))
             return
         message = self._message(response)
         if status in (401, 403):
-            variable = self.authentication.variable if self.authentication else "the credentials"
             raise AuthError(
-                f"{where}: HTTP {status}, the vendor refuses {variable}; see .env.example. It says: {message}"
+                f"{where}: HTTP {status}, the vendor refuses {self._variable}; see .env.example. It says: {message}"
             )
         if status >= 500 or status == 408:
             if status != 503:

@@ -80,16 +80,16 @@ class Landing:
         self._address = f"{source}.{stream.name}"
         self._started_at = (started_at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
         self._scratch = Path(tempfile.mkdtemp(prefix="kizuna-landing-"))
-        self._connection = lake.connect()
-        self._connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-        self._connection.execute(f"SET temp_directory = {literal(str(self._scratch / 'spill'))}")
-        self._connection.execute("SET preserve_insertion_order = false")
+        self.connection = lake.connect()
+        self.connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        self.connection.execute(f"SET temp_directory = {literal(str(self._scratch / 'spill'))}")
+        self.connection.execute("SET preserve_insertion_order = false")
         declared = ", ".join(f"{quoted(name)} {type_text}" for name, type_text in stream.types.items())
-        self._connection.execute(
+        self.connection.execute(
             f"CREATE TABLE staged ({declared}, _extra VARCHAR, _is_deleted BOOLEAN, _row_hash VARCHAR, "
             "_partition VARCHAR, _version VARCHAR)"
         )
-        self._connection.execute("CREATE TABLE bad (_field VARCHAR, _reason VARCHAR, _row VARCHAR)")
+        self.connection.execute("CREATE TABLE bad (_field VARCHAR, _reason VARCHAR, _row VARCHAR)")
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._form: _Form | None = None
@@ -99,7 +99,7 @@ class Landing:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._connection.close()
+        self.connection.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def add(self, page: Page) -> None:
@@ -113,7 +113,7 @@ class Landing:
             page.version,
         )
         if self._form != form:
-            self._flush()
+            self.flush()
             self._form = form
         if page.partition is not None:
             self._partitions[page.partition] = page.version
@@ -121,11 +121,11 @@ class Landing:
             self._buffer.append(lines)
             self._buffered += len(lines)
             if self._buffered >= CHUNK_BYTES:
-                self._flush()
+                self.flush()
 
     def land(self) -> Landed:
         """Commit what is new; ContractError (and nothing committed) when too many rows do not look as declared."""
-        self._flush()
+        self.flush()
         seen, bad = self._count("staged"), self._count("bad")
         self._refuse_broken_contract(seen + bad)
         landed = Landed(seen=seen)
@@ -136,7 +136,8 @@ class Landing:
         self._land_rejected(landed)
         return landed
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Type what has been added so far."""
         if self._buffer and self._form:
             self._stage(b"".join(self._buffer), self._form)
         self._buffer, self._buffered = [], 0
@@ -151,12 +152,12 @@ class Landing:
         except pa.ArrowInvalid:
             leftovers = self._stage_carefully(chunk, form, shape)
         else:
-            self._connection.register("typed", rows)
+            self.connection.register("typed", rows)
         try:
             self._insert(types, form, leftovers)
         finally:
-            self._connection.execute("DROP VIEW IF EXISTS typed")
-            self._connection.execute("DROP TABLE IF EXISTS careful")
+            self.connection.execute("DROP VIEW IF EXISTS typed")
+            self.connection.execute("DROP TABLE IF EXISTS careful")
 
     def _insert(self, types: Mapping[str, str], form: _Form, leftovers: "dict[str, str]") -> None:
         constants, unwrap = dict(form.constants), dict(form.unwrap)
@@ -174,9 +175,9 @@ class Landing:
         names = ", ".join(quoted(name) for name in self.stream.types)
         partition = "NULL" if form.partition is None else literal(form.partition)
         version = "NULL" if form.version is None else literal(form.version)
-        self._connection.execute(f"CREATE TEMP VIEW shaped AS SELECT {', '.join(values)}, {extra} AS _extra FROM typed")
+        self.connection.execute(f"CREATE TEMP VIEW shaped AS SELECT {', '.join(values)}, {extra} AS _extra FROM typed")
         empty = self._emptiness()
-        self._connection.execute(
+        self.connection.execute(
             f"""
             INSERT INTO staged
             SELECT {names}, _extra, {form.is_deleted}, lower(to_hex(hash({names}, _extra, {form.is_deleted}))),
@@ -184,11 +185,11 @@ class Landing:
             FROM shaped WHERE {empty} IS NULL
             """
         )
-        self._connection.execute(
+        self.connection.execute(
             f"INSERT INTO bad SELECT {empty}, 'required but empty', to_json(shaped)::VARCHAR "
             f"FROM shaped WHERE {empty} IS NOT NULL"
         )
-        self._connection.execute("DROP VIEW shaped")
+        self.connection.execute("DROP VIEW shaped")
 
     def _emptiness(self) -> str:
         """SQL naming the first key or required field that is empty, NULL when none is."""
@@ -199,7 +200,7 @@ class Landing:
     def _stage_carefully(self, chunk: bytes, form: _Form, shape: Shape) -> dict[str, str]:
         """Sort out the misfits of a chunk that Arrow refused; leaves the good rows typed as the view `typed`."""
         lines = pa.table({"line": pa.array(chunk.decode("utf-8", errors="replace").split("\n"), pa.string())})
-        self._connection.register("lines", lines)
+        self.connection.register("lines", lines)
         assert shape.fields is not None
         columns = {
             name: is_acceptable(f"json_extract(row, '$.{quoted(name)}')", child) for name, child in shape.fields.items()
@@ -209,11 +210,11 @@ class Landing:
         if form.path:
             row = f"unnest(from_json(json_extract(line, {literal(path_in_json(form.path))}), '[\"JSON\"]'))"
         try:
-            self._connection.execute(
+            self.connection.execute(
                 "INSERT INTO bad SELECT NULL, 'not JSON', line FROM lines "
                 "WHERE NOT json_valid(line) AND trim(line) <> ''"
             )
-            self._connection.execute(
+            self.connection.execute(
                 f"""
                 CREATE TABLE careful AS
                 SELECT row, coalesce({misfits}) AS misfit
@@ -222,25 +223,25 @@ class Landing:
                 """
             )
         finally:
-            self._connection.unregister("lines")
-        for name, text in self._connection.execute(
+            self.connection.unregister("lines")
+        for name, text in self.connection.execute(
             "SELECT misfit, row::VARCHAR FROM careful WHERE misfit IS NOT NULL"
         ).fetchall():
             at, expected, _ = describe_misfit(json.loads(text).get(name), shape.fields[name], (name,))
-            self._connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
-        self._connection.execute("DELETE FROM careful WHERE misfit IS NOT NULL")
+            self.connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
+        self.connection.execute("DELETE FROM careful WHERE misfit IS NOT NULL")
         structure = literal(json.dumps(json_structure(shape)))
-        self._connection.execute(
+        self.connection.execute(
             f"CREATE OR REPLACE TEMP VIEW typed AS SELECT unnest(from_json(row, {structure})), row AS _row FROM careful"
         )
-        found = self._connection.execute("SELECT json_group_structure(row)::VARCHAR FROM careful").fetchone()
+        found = self.connection.execute("SELECT json_group_structure(row)::VARCHAR FROM careful").fetchone()
         paths = undeclared_in_structure(shape, json.loads(found[0])) if found and found[0] else ()
         return {path_name(path): leftover_in_json("_row", path) for path in paths}
 
     # ── from typed rows to commits ──
 
     def _refuse_broken_contract(self, total: int) -> None:
-        worst = self._connection.execute(
+        worst = self.connection.execute(
             "SELECT _field, _reason, count(*), min(_row) FROM bad GROUP BY ALL ORDER BY count(*) DESC LIMIT 1"
         ).fetchone()
         if not worst:
@@ -268,14 +269,14 @@ class Landing:
     def _land_append(self, landed: Landed) -> None:
         keys = ", ".join(quoted(name) for name in self.stream.key)
         # One of each: a page served twice, or the overlap with the page before, is the same row again.
-        self._connection.execute(
+        self.connection.execute(
             f"CREATE TABLE fresh AS SELECT min(rowid) AS row_number, {keys}, _row_hash FROM staged GROUP BY ALL"
         )
         files = self.lake.files(self.dataset)
         if files:
-            self._connection.execute(f"CREATE TABLE current AS {current_rows(self.stream, files, 'fresh')}")
+            self.connection.execute(f"CREATE TABLE current AS {current_rows(self.stream, files, 'fresh')}")
             matches = " AND ".join(f"fresh.{quoted(k)} = current.{quoted(k)}" for k in (*self.stream.key, "_row_hash"))
-            self._connection.execute(f"DELETE FROM fresh USING current WHERE {matches}")
+            self.connection.execute(f"DELETE FROM fresh USING current WHERE {matches}")
         landed.rows = self._count("fresh")
         if landed.rows:
             where = "" if landed.rows == self._count("staged") else "WHERE rowid IN (SELECT row_number FROM fresh)"
@@ -287,13 +288,13 @@ class Landing:
             existing = self.lake.path(self.dataset, f"{name}.parquet")
             if self.lake.exists(self.dataset, f"{name}.parquet") and self._is_same(rows, existing):
                 continue
-            found = self._connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
+            found = self.connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
             landed.rows += found[0] if found else 0
             landed.commits.append(self._write(rows, name, version))
 
     def _is_same(self, rows: str, existing: str) -> bool:
         new, old = f"SELECT _row_hash FROM ({rows})", f"SELECT _row_hash FROM read_parquet({literal(existing)})"
-        found = self._connection.execute(
+        found = self.connection.execute(
             f"SELECT count(*) FROM (({new} EXCEPT ALL {old}) UNION ALL ({old} EXCEPT ALL {new}))"
         ).fetchone()
         return found == (0,)
@@ -302,7 +303,7 @@ class Landing:
         names = ", ".join(quoted(n) for n in self.stream.types)
         metadata = "" if version is None else f", KV_METADATA {{{quoted(VERSION_KEY)}: {literal(version)}}}"
         with self.lake.commit(self.dataset, name) as path:
-            self._connection.execute(
+            self.connection.execute(
                 f"COPY (SELECT {names}, _extra, {self._stamp()} AS _landed_at, _is_deleted, _row_hash FROM ({rows})) "
                 f"TO {literal(path)} (FORMAT parquet, COMPRESSION zstd{metadata})"
             )
@@ -313,11 +314,11 @@ class Landing:
         # The overlap reads a bad row again every night; it is reported once.
         known = f"SELECT _row FROM read_parquet({_list(files)})" if files else "SELECT NULL WHERE false"
         rows = f"SELECT DISTINCT _reason, _field, _row FROM bad WHERE _row NOT IN ({known})"
-        found = self._connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
+        found = self.connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
         landed.rejected = found[0] if found else 0
         if landed.rejected:
             with self.lake.commit(self.rejected_dataset) as path:
-                self._connection.execute(
+                self.connection.execute(
                     f"COPY (SELECT *, {self._stamp()} AS _landed_at FROM ({rows})) TO {literal(path)} (FORMAT parquet)"
                 )
 
@@ -325,7 +326,7 @@ class Landing:
         return f"TIMESTAMP {literal(self._started_at.isoformat(sep=' '))}"
 
     def _count(self, table: str) -> int:
-        found = self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        found = self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         return int(found[0]) if found else 0
 
 

@@ -54,7 +54,8 @@ class Stream:
     `key` names the columns that identify a row. `cursor` is the column whose largest landed value, less `overlap`, is
     where the next read starts (None: every read is a full one). Mode "append" keeps every version that was landed;
     "partition" replaces whole files, one a partition. `sweep_every` is how often the vendor's key list is compared
-    with the landed keys to see deletes and merges (None: the vendor has no deletes to see).
+    with the landed keys to see deletes and merges (None: never). `provisional` is the prefix of partitions that only
+    stand in until the one without the prefix exists.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Stream:
     overlap: timedelta = timedelta(minutes=5)
     mode: Literal["append", "partition"] = "append"
     sweep_every: timedelta | None = timedelta(days=1)
-    note: str = ""
+    provisional: str | None = None
 
     def __post_init__(self) -> None:
         declared = {column.name for column in self.columns}
@@ -120,9 +121,11 @@ class Page:
 class Bookmark:
     """Where the lake stands: read what changed at or after `since` (None: everything there is).
 
-    `partitions` holds, for partitioned streams, what has landed: name → the vendor's mark of the version.
+    `as_of` is the pipeline's clock. `partitions` holds, for partitioned streams, what has landed: name → the vendor's
+    mark of the version.
     """
 
+    as_of: datetime
     since: datetime | None = None
     partitions: Mapping[str, str] = field(default_factory=dict)
 
@@ -141,7 +144,7 @@ class Vendor(Protocol):
         ...
 
     def fetch(self, stream: Stream, keys: Sequence[str]) -> Iterator[Page]:
-        """Pages of the rows with these keys; those the vendor no longer has are simply not among them."""
+        """Pages of the rows with these keys (the first key column); those the vendor no longer has are left out."""
         ...
 
 
