@@ -153,8 +153,8 @@ def _write_events(connection: duckdb.DuckDBPyConnection) -> None:
         FROM placed AS e
         JOIN people AS p USING (person_id)
         JOIN shown_items AS i USING (visit_key)
-        LEFT JOIN orders AS o ON o.id = e.order_id AND e.kind = 'purchase'
-        LEFT JOIN bought_items AS b ON b.order_id = e.order_id AND e.kind = 'purchase'
+        LEFT JOIN orders AS o ON o.id = e.order_id AND e.event_name = 'purchase'
+        LEFT JOIN bought_items AS b ON b.order_id = e.order_id AND e.event_name = 'purchase'
     """)
 
 
