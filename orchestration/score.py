@@ -1,0 +1,66 @@
+"""Stage three: models are trained on closed windows, judged, and score every customer: `scores/<model>`."""
+
+import time
+from typing import Any
+
+import dagster as dg
+
+import ml
+from connectors.lake import Lake
+from orchestration.resources import Clock, Lakehouse
+
+
+def score_assets(model: ml.Model) -> dg.AssetsDefinition:
+    """The scores of one model: trained where the data has changed, then whatever model is in use scores everybody."""
+
+    @dg.asset(
+        name=model.name,
+        key_prefix="scores",
+        deps=[["marts", table] for table in model.snapshots],
+        description=model.description,
+        group_name="score",
+        kinds={"scikitlearn", "parquet"},
+        owners=["team:data"],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "model_in_use",
+                asset=["scores", model.name],
+                description="A model that beats the recency rule is in use; without one there are no scores.",
+            )
+        ],
+    )
+    def scores(context: dg.AssetExecutionContext, lakehouse: Lakehouse, clock: Clock) -> dg.MaterializeResult:
+        lake = lakehouse.open()
+        dataset = f"scores/{model.name}"
+        inputs = lake.fingerprint(*(f"marts/{table}" for table in model.snapshots))
+        state = f"{dataset}/state.json"
+        if lake.exists(state) and lake.read_json(state).get("inputs") == inputs and lake.files(dataset):
+            context.log.info("the snapshots are the ones that were scored last; nothing to do")
+            return outcome(lake, model, {"unchanged": True})
+        snapshots = {table: lake.path("marts", table) for table in model.snapshots}
+        began = time.monotonic()
+        card = ml.train(model, snapshots, lake.path("models"))
+        with lake.commit(dataset, "data") as path:
+            scored = ml.score(model, snapshots, lake.path("models"), path)
+        lake.write_json(f"{dataset}/card.json", card.to_json())
+        lake.write_json(state, {"inputs": inputs})
+        seconds = round(time.monotonic() - began, 2)
+        return outcome(lake, model, {"dagster/row_count": scored.rows, "seconds": seconds})
+
+    return scores
+
+
+def outcome(lake: Lake, model: ml.Model, metadata: dict[str, Any]) -> dg.MaterializeResult:
+    """The materialisation with the card's figures, and the check that somebody vouches for the model."""
+    card = lake.read_json(f"scores/{model.name}/card.json")
+    return dg.MaterializeResult(
+        metadata={**metadata, "version": card["version"], "card": dg.MetadataValue.json(card)},
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="model_in_use", passed=bool(card["in_use_passes"]), metadata={"reason": str(card["reason"])}
+            )
+        ],
+    )
+
+
+assets = [score_assets(model) for model in ml.MODELS.values()]

@@ -1,0 +1,148 @@
+"""Stage two: dbt builds every model whose inputs have changed; the rest stand as they are.
+
+A model is built again when its own code, one of its parents, the as-of time or a lake dataset behind one of its
+sources has changed. The fingerprints that decide this lie in the lake beside the marts, written after each build that
+succeeded, so a killed or failed build is simply built again.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject, dbt_assets
+
+from connectors import extract
+from connectors.lake import Lake
+from connectors.sources import SOURCES
+from orchestration.resources import PROJECT_ROOT, Clock, Lakehouse
+
+FINGERPRINTS = "marts/fingerprints.json"
+
+# dbt stands beside this interpreter, whether or not its environment was activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+project = DbtProject(project_dir=PROJECT_ROOT / "dbt_project", profiles_dir=PROJECT_ROOT / "dbt_project")
+
+
+def _prepare_manifest() -> None:
+    """Parse the project when its manifest is missing or older than a file it was made from."""
+    files = [
+        path for folder in ("models", "macros", "seeds", "tests") for path in (project.project_dir / folder).rglob("*")
+    ]
+    newest = max(path.stat().st_mtime for path in [*files, project.project_dir / "dbt_project.yml"] if path.is_file())
+    if not project.manifest_path.exists() or project.manifest_path.stat().st_mtime < newest:
+        project.preparer.prepare(project)
+
+
+_prepare_manifest()
+translator = DagsterDbtTranslator(
+    settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True, enable_code_references=False)
+)
+
+
+def manifest() -> dict[str, Any]:
+    """dbt's manifest as it stands on disk."""
+    return json.loads(project.manifest_path.read_text())
+
+
+def node_fingerprints(nodes: Mapping[str, Any], lake: Lake, as_of: str) -> dict[str, str]:
+    """A fingerprint for every dbt model and seed: its code, its parents and, at the roots, the lake datasets it reads.
+
+    Macros count for every model: which macro a model calls through another is not worth tracking.
+    """
+    macros = hashlib.sha256(
+        "".join(
+            macro["macro_sql"] for _, macro in sorted(nodes["macros"].items()) if macro["package_name"] == project.name
+        ).encode()
+    ).hexdigest()
+    known: dict[str, str] = {}
+
+    def fingerprint(unique_id: str) -> str:
+        if unique_id not in known:
+            if unique_id in nodes["sources"]:
+                own = [lake.fingerprint(*datasets(nodes["sources"][unique_id]))]
+            else:
+                node = nodes["nodes"][unique_id]
+                own = [
+                    macros,
+                    as_of,
+                    node["checksum"]["checksum"],
+                    json.dumps(node["config"], sort_keys=True, default=str),
+                ]
+            parents = sorted(fingerprint(parent) for parent in nodes["parent_map"].get(unique_id, ()))
+            known[unique_id] = hashlib.sha256("\n".join([*own, *parents]).encode()).hexdigest()
+        return known[unique_id]
+
+    return {
+        unique_id: fingerprint(unique_id)
+        for unique_id, node in nodes["nodes"].items()
+        if node["resource_type"] in ("model", "seed", "snapshot")
+    }
+
+
+def datasets(source: Mapping[str, Any]) -> list[str]:
+    """The lake datasets behind one dbt source: one folder, all of `rejected`, or none for what dbt itself wrote."""
+    schema = source["schema"]
+    if schema == "previous":
+        return []
+    if schema == "rejected":
+        return [f"rejected/{vendor.name}/{stream.name}" for vendor in SOURCES for stream in vendor.streams]
+    return [f"{schema.replace('raw_', 'raw/', 1)}/{source['identifier']}"]
+
+
+@dbt_assets(
+    manifest=project.manifest_path,
+    project=project,
+    name="transform",
+    dagster_dbt_translator=translator,
+    pool="warehouse",
+)
+def transform(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, lakehouse: Lakehouse, clock: Clock
+) -> Iterator[Any]:
+    lake = lakehouse.open()
+    for source in SOURCES:
+        extract.declare_source(source, lake)
+    as_of = clock.now().isoformat()
+    nodes = manifest()
+    now = node_fingerprints(nodes, lake, as_of)
+    is_standing = Path(warehouse_path(lake)).exists() and lake.exists(FINGERPRINTS)
+    built = lake.read_json(FINGERPRINTS) if is_standing else {}
+    key_of = {translator.get_asset_spec(nodes, unique_id, project).key: unique_id for unique_id in now}
+    selected = {key: key_of[key] for key in context.selected_asset_keys}
+    changed = {unique_id for unique_id in selected.values() if now[unique_id] != built.get(unique_id)}
+    if changed:
+        context.log.info(f"building {len(changed)} of {len(selected)} models; nothing behind the others has changed")
+        names = [nodes["nodes"][unique_id]["name"] for unique_id in changed]
+        invocation = dbt.cli(
+            ["build", "--vars", json.dumps({"as_of": as_of, "lake": lake.root}), "--select", *sorted(names)],
+            manifest=project.manifest_path,
+            dagster_dbt_translator=translator,
+        )
+        for event in invocation.stream_raw_events():
+            yield from event.to_default_asset_events(
+                manifest=nodes,
+                dagster_dbt_translator=translator,
+                context=context,
+                target_path=invocation.target_path,
+                project=project,
+            )
+        lake.write_json(FINGERPRINTS, built | {unique_id: now[unique_id] for unique_id in changed})
+    for key, unique_id in selected.items():
+        if unique_id not in changed:
+            yield dg.MaterializeResult(asset_key=key, metadata={"unchanged": True})
+
+
+def warehouse_path(lake: Lake) -> str:
+    """The warehouse file: the steps between the marts. It can be deleted at any time; the next build makes it again."""
+    return os.environ.get("KIZUNA_WAREHOUSE") or lake.path("warehouse.duckdb")
+
+
+def dbt_resource(lake: Lake) -> DbtCliResource:
+    """dbt on the given lake; dbt runs in its own folder, so the lake's address is made absolute for it."""
+    os.environ["KIZUNA_LAKE"] = lake.root
+    return DbtCliResource(project_dir=project)
