@@ -13,9 +13,9 @@ UNSEEN = -1
 def prepare(features: Features) -> ColumnTransformer:
     """Numbers pass with their gaps (the trees know missing values); text becomes codes, a text never seen becomes -1.
 
-    At most 200 codes a column: histogram trees take no more than 255 categories.
+    At most 60 codes a column, rare texts sharing one: histogram trees take no more categories than they have bins.
     """
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNSEEN, max_categories=200)
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNSEEN, max_categories=60)
     return ColumnTransformer(
         [("numeric", "passthrough", list(features.numeric)), ("text", codes, list(features.text))],
         sparse_threshold=0,

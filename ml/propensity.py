@@ -16,11 +16,13 @@ def _any(features: Features) -> Pipeline:
 
 def _category(features: Features) -> Pipeline:
     # One estimator for all categories with the category as a feature: PR-AUC 0.8014 against 0.7989 for one each, since
-    # customers who buy one category often tell something about the others.
+    # customers who buy one category often tell something about the others. Fewer, longer steps and 63 bins are as good
+    # as 100 short ones with 255 (0.800 both over three windows) in a third of the time.
     boosting = HistGradientBoostingClassifier(
-        learning_rate=0.08,
-        max_iter=100,
+        learning_rate=0.15,
+        max_iter=50,
         max_leaf_nodes=15,
+        max_bins=63,
         min_samples_leaf=60,
         l2_regularization=5.0,
         categorical_features=list(features.text) or None,

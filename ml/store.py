@@ -78,8 +78,7 @@ class ModelStore:
         self._write(f"{card.version}/card.json", _json(card.to_json()))
 
     def promote(self, card: ModelCard, fitted: dict[str, Fitted]) -> None:
-        """Store a version and point at it; the version before stays, older ones go."""
-        previous = self.version_in_use()
+        """Store a version and point at it."""
         buffer = io.BytesIO()
         joblib.dump(fitted, buffer, compress=3)
         content = buffer.getvalue()
@@ -87,10 +86,17 @@ class ModelStore:
         self.save_card(card)
         pointer = {"version": card.version, "sha256": hashlib.sha256(content).hexdigest()}
         self._write("current.json", _json(pointer))
-        for folder in self.filesystem.ls(self.root, detail=False):
-            name = folder.rstrip("/").rsplit("/", 1)[-1]
-            if name not in ("current.json", card.version, previous):
-                self.filesystem.rm(folder, recursive=True)
+
+    def tidy(self, card: ModelCard) -> None:
+        """Keep this card's version, the one in use and the one before it; older ones and torn writes go.
+
+        Called after every verdict, cached ones too, so that a training killed at any moment leaves no trace after the
+        next.
+        """
+        kept = {"current.json", card.version, card.in_use, card.compared_with}
+        for path in self.filesystem.ls(self.root, detail=False):
+            if path.rstrip("/").rsplit("/", 1)[-1] not in kept:
+                self.filesystem.rm(path, recursive=True)
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
         path = f"{self.root}/{name}"

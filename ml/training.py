@@ -79,13 +79,16 @@ def train(model: Model | str, snapshots: Mapping[str, str], models_dir: str) -> 
     version = digest.hexdigest()[:12]
     known = store.card(version)
     if known and (in_use == version or known.compared_with == in_use) and known.in_use == in_use:
+        store.tidy(known)
         return known
     trained_at = newest.isoformat() if newest else None
     if missing:
         card = ModelCard(declared.name, version, trained_at, False, "; ".join(missing), in_use, False, in_use)
         store.save_card(card)
-        return card
-    return _judge(declared, store, lessons, version, trained_at, in_use)
+    else:
+        card = _judge(declared, store, lessons, version, trained_at, in_use)
+    store.tidy(card)
+    return card
 
 
 def _lesson(model: Model, target: Target, dataset: ds.Dataset, features: Features, windows: list[Window]) -> _Lesson:
