@@ -79,8 +79,10 @@ def translate(query: str, state: State) -> str:
         tree = sqlglot.parse_one(query, read="bigquery")
     except sqlglot.errors.SqlglotError as error:
         raise QueryError(400, "invalidQuery", f"Syntax error: {str(error).splitlines()[0]}") from error
-    if not isinstance(tree, exp.Query):
+    if isinstance(tree, exp.DML | exp.DDL | exp.Command) and not isinstance(tree, exp.Query):
         raise QueryError(403, "accessDenied", "Access Denied: the account may only read (bigquery.readonly)")
+    if not isinstance(tree, exp.Query):
+        raise QueryError(400, "invalidQuery", "Syntax error: Expected keyword SELECT")
     named = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     columns = event_columns(state)
     wildcards = set()
@@ -95,6 +97,9 @@ def translate(query: str, state: State) -> str:
         _hide_suffix(tree, wildcards, columns)
     for unnest in list(tree.find_all(exp.Unnest)):
         _spread(unnest)
+    for number, shown in enumerate(tree.expressions if isinstance(tree, exp.Select) else []):
+        if not shown.alias_or_name:
+            shown.replace(exp.alias_(shown.copy(), f"f{number}_"))
     return tree.sql(dialect="duckdb")
 
 

@@ -22,7 +22,11 @@ LIST_MAX = 100
 SEARCH_MAX = 200
 SEARCH_WINDOW = 10_000
 BATCH_MAX = 100
+ASSOCIATION_BATCH_MAX = 1000
+PLURALS = {"contact": "contacts", "company": "companies", "deal": "deals", "0-1": "contacts", "0-2": "companies"}
 BASES = ("/crm/objects/2026-09", "/crm/objects/2026-03", "/crm/v3/objects")
+
+ASSOCIATION_BASES = ("/crm/associations/2026-09", "/crm/associations/2026-03", "/crm/v4/associations")
 
 
 class Refusal(Exception):
@@ -87,6 +91,10 @@ def blueprint(state: State) -> Blueprint:
             lambda kind, object_id: _archive(state, kind, object_id),
             "DELETE",
         )
+    for base in ASSOCIATION_BASES:
+        name = re.sub(r"\W", "_", base)
+        rule = f"{base}/<kind>/<other>/batch/read"
+        _add(vendor, rule, f"links{name}", lambda kind, other: _links(state, kind, other), "POST")
     hubspot_consent.add_routes(vendor, state)
     return vendor
 
@@ -172,8 +180,7 @@ def _text(body: str, status: int = 200) -> Response:
 
 
 def _kind(name: str) -> ObjectType:
-    singular = {"contact": "contacts", "company": "companies", "deal": "deals", "0-1": "contacts", "0-2": "companies"}
-    kind = TYPES.get(singular.get(name, name))
+    kind = TYPES.get(PLURALS.get(name, name))
     if kind is None:
         raise Refusal(400, "VALIDATION_ERROR", f"Unable to infer object type from: {name}")
     return kind
@@ -318,6 +325,34 @@ def _batch_read(state: State, kind: ObjectType, asked: Mapping[str, Any]) -> tup
             standard_error("OBJECT_NOT_FOUND", "Could not get some objects, they may be deleted", ids=missing)
         )
     return [str(row[1]) for row in found], errors
+
+
+def _links(state: State, kind_name: str, other_name: str) -> Response:
+    """Associations of a batch of objects; an object without any is an error of its row, as at the vendor."""
+    kind, inputs = _kind(kind_name), _body().get("inputs")
+    _kind(other_name)
+    link = kind.associations.get(PLURALS.get(other_name, other_name))
+    if link is None or not isinstance(inputs, list):
+        raise Refusal(400, "VALIDATION_ERROR", f"{kind_name} have no association to {other_name} here")
+    if len(inputs) > ASSOCIATION_BATCH_MAX:
+        raise Refusal(400, "VALIDATION_ERROR", f"The maximum batch size is {ASSOCIATION_BATCH_MAX}, got {len(inputs)}")
+    wanted = [str(item.get("id", "")) for item in inputs]
+    found = state.rows(
+        f"select r.id::varchar, {link.sql}::varchar from {kind.table} r where not r.archived"
+        f" and {link.sql} is not null and r.id::varchar in (select unnest(?)) order by r.id",
+        [wanted],
+    )
+    types = [{"category": "HUBSPOT_DEFINED", "typeId": link.type_id, "label": None}]
+    results = [{"from": {"id": a}, "to": [{"toObjectId": b, "associationTypes": types}]} for a, b in found]
+    missing = sorted(set(wanted) - {row[0] for row in found})
+    at = state.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    answer: dict[str, Any] = {"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at}
+    if not missing:
+        return _json(answer)
+    errors = [
+        standard_error("OBJECT_NOT_FOUND", f"No {link.type} is associated with {i}", fromObjectId=[i]) for i in missing
+    ]
+    return _json(answer | {"numErrors": len(errors), "errors": errors}, 207)
 
 
 def _batch_write(

@@ -8,10 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Association:
-    """Who is linked: the SQL of the other object's id (NULL = nobody) and HubSpot's name of the link."""
+    """Who is linked: the SQL of the other object's id (NULL = nobody), HubSpot's name and number of the link."""
 
     sql: str
     type: str
+    type_id: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ TYPES: dict[str, ObjectType] = {
         },
         defaults=("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"),
         modified="lastmodifieddate",
-        associations={"companies": Association("r.company_id", "contact_to_company")},
+        associations={"companies": Association("r.company_id", "contact_to_company", 279)},
         writable=frozenset(_CONTACT_TEXT) - {"hs_merged_object_ids"} | {"hs_email_optout"},
         has_archived_at=True,
     ),
@@ -99,8 +100,8 @@ TYPES: dict[str, ObjectType] = {
         ),
         modified="hs_lastmodifieddate",
         associations={
-            "contacts": Association("r.contact_id", "deal_to_contact"),
-            "companies": Association("r.company_id", "deal_to_company"),
+            "contacts": Association("r.contact_id", "deal_to_contact", 3),
+            "companies": Association("r.company_id", "deal_to_company", 341),
         },
     ),
 }

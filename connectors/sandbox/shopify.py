@@ -5,12 +5,12 @@ The schema is `shopify.graphql`; graphql-core validates and executes it over row
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, Response, request
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -87,14 +87,24 @@ def blueprint(state: State) -> Blueprint:
 
     @vendor.get("/bulk-results/<int:operation_id>.jsonl")
     def bulk_result(operation_id: int) -> Response:
-        file = bulk.file(operation_id)
+        parts = bulk.parts(operation_id)
         if not bulk.is_signed(operation_id, request.args.get("Expires", ""), request.args.get("Signature", "")):
             return Response("<Error><Code>ExpiredToken</Code></Error>", status=400, content_type="application/xml")
-        if not file.exists():
+        if not parts:
             return Response("<Error><Code>NoSuchKey</Code></Error>", status=404, content_type="application/xml")
-        return send_file(file.resolve(), mimetype="application/jsonl")
+        response = Response(_blocks(parts), mimetype="application/jsonl")
+        response.content_length = sum(part.stat().st_size for part in parts)
+        return response
 
     return vendor
+
+
+def _blocks(parts: Iterable[Path]) -> Iterator[bytes]:
+    """The parts' bytes behind one another, a megabyte at a time."""
+    for part in parts:
+        with open(part, "rb") as source:
+            while block := source.read(1 << 20):
+                yield block
 
 
 def failure_answer(status: int) -> Response:
@@ -272,23 +282,30 @@ def _lookup_resolver(entity: str) -> Callable[..., dict[str, Any] | None]:
 
 
 def _load(info: GraphQLResolveInfo, entity: str, gid: str) -> dict[str, Any] | None:
-    reader: Reader = info.context.reader
     prefix, _, number = gid.rpartition("/")
     if prefix != f"gid://shopify/{entity}" or not number.isdigit():
         raise GraphQLError(f"Invalid global id '{gid}'", extensions={"code": "RESOURCE_NOT_FOUND"})
-    nodes = list(reader.selection.fields(info.field_nodes[0].selection_set))
-    return reader.by_ids(entity, [int(number)], nodes).get(int(number))
+    return _nodes(info, [gid])[0]
 
 
 def _nodes(info: GraphQLResolveInfo, ids: list[str]) -> list[dict[str, Any] | None]:
-    found: list[dict[str, Any] | None] = []
+    """The objects with these ids, read a type at a time; None for what is not there."""
+    reader: Reader = info.context.reader
+    nodes = list(reader.selection.fields(info.field_nodes[0].selection_set))
+    wanted: dict[str, list[int]] = {}
     for gid in ids:
-        type_name = gid.removeprefix("gid://shopify/").split("/", 1)[0]
-        if type_name == "BulkOperation":
-            found.append(_bulk_operation(info.context, _bulk_id(gid)))
-        else:
-            found.append(_load(info, type_name, gid) if type_name in ENTITIES else None)
-    return found
+        type_name, _, number = gid.removeprefix("gid://shopify/").partition("/")
+        if number.isdigit():
+            wanted.setdefault(type_name, []).append(int(number))
+    found: dict[str, dict[str, Any] | None] = {}
+    for type_name, numbers in wanted.items():
+        if type_name in ENTITIES:
+            rows = reader.by_ids(type_name, numbers, nodes)
+            found |= {f"gid://shopify/{type_name}/{number}": row for number, row in rows.items()}
+        elif type_name == "BulkOperation":
+            for operation_id in numbers:
+                found[f"gid://shopify/BulkOperation/{operation_id}"] = _bulk_operation(info.context, operation_id)
+    return [found.get(gid) for gid in ids]
 
 
 def _shop() -> dict[str, Any]:

@@ -138,8 +138,9 @@ class BulkOperations:
                 [operation_id],
             )
 
-    def file(self, operation_id: int) -> Path:
-        return self.directory / f"{operation_id}.jsonl"
+    def parts(self, operation_id: int) -> list[Path]:
+        """The files whose concatenation is the result: the root objects, then each connection's children."""
+        return sorted(self.directory.glob(f"{operation_id}.*.jsonl"))
 
     def is_signed(self, operation_id: int, expires: str, signature: str) -> bool:
         """Whether a download URL is one of ours and not past its end."""
@@ -156,14 +157,14 @@ class BulkOperations:
         return f"{host_url}shopify/bulk-results/{operation_id}.jsonl?Expires={expires}&Signature={signature}"
 
     def _run(self, operation_id: int, statements: list[tuple[str, list[Any]]]) -> None:
-        file = self.file(operation_id)
+        parts = [self.directory / f"{operation_id}.{number:02}.jsonl" for number in range(len(statements))]
         try:
             with self.state.cursor() as cursor:
-                root_count, count = _write_file(cursor, statements, file)
+                root_count, count = _write_parts(cursor, statements, parts)
         except duckdb.Error:
             self._finish(operation_id, "FAILED", 0, 0, None, "INTERNAL_SERVER_ERROR")
             raise
-        self._finish(operation_id, "COMPLETED", count, root_count, file.stat().st_size, None)
+        self._finish(operation_id, "COMPLETED", count, root_count, sum(part.stat().st_size for part in parts), None)
 
     def _finish(
         self, operation_id: int, status: str, count: int, root_count: int, size: int | None, error: str | None
@@ -180,26 +181,20 @@ class BulkLimitReached(BulkQueryError):
     """Too many operations run already."""
 
 
-def _write_file(
-    cursor: duckdb.DuckDBPyConnection, statements: list[tuple[str, list[Any]]], file: Path
+def _write_parts(
+    cursor: duckdb.DuckDBPyConnection, statements: list[tuple[str, list[Any]]], parts: list[Path]
 ) -> tuple[int, int]:
-    """Write every statement's lines behind one another, all from one snapshot; (root lines, all lines)."""
+    """Write each statement's lines to its part, all from one snapshot; (root lines, all lines)."""
     counts = []
-    part = file.with_suffix(".part")
     cursor.begin()
     try:
-        with open(file, "wb") as target:
-            for sql, parameters in statements:
-                # A quote and a delimiter that JSON text cannot hold make the CSV writer a plain line writer.
-                copied = cursor.execute(
-                    f"copy ({sql}) to '{part}' (format csv, header false, quote '', escape '', delimiter '\x01')",
-                    parameters,
-                ).fetchall()
-                counts.append(copied[0][0])
-                with open(part, "rb") as source:
-                    while block := source.read(1 << 22):
-                        target.write(block)
-                part.unlink()
+        for (sql, parameters), part in zip(statements, parts, strict=True):
+            # A quote and a delimiter that JSON text cannot hold make the CSV writer a plain line writer.
+            copied = cursor.execute(
+                f"copy ({sql}) to '{part}' (format csv, header false, quote '', escape '', delimiter '\x01')",
+                parameters,
+            ).fetchall()
+            counts.append(int(copied[0][0]))
     finally:
         cursor.rollback()
     return counts[0], sum(counts)

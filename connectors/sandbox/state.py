@@ -38,6 +38,7 @@ class State:
         prepare(world, self.directory)
         try:
             self._connection = duckdb.connect(str(self.directory / FILE_NAME), config=_SETTINGS)
+            self._connection.execute("set enable_progress_bar = false")
         except duckdb.IOException as error:
             raise RuntimeError(
                 f"{self.directory / FILE_NAME} is in use: another sandbox runs on it; stop that one or pass --state"
@@ -111,6 +112,7 @@ def prepare(world: WorldTables, directory: Path) -> Path:
     unfinished = directory / f"{FILE_NAME}.building"
     unfinished.unlink(missing_ok=True)
     with duckdb.connect(str(unfinished), config=_SETTINGS) as connection:
+        connection.execute("set enable_progress_bar = false")
         for table in WORLD_TABLES:
             connection.execute(f"create table {table} as select * from read_parquet(?)", [str(world.path(table))])
         connection.execute("create table sandbox_clock as select ?::timestamp as now", [WORLD_NOW])
