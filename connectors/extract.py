@@ -110,7 +110,7 @@ def _pull_stream(
     if interval is not None:
         swept = f"raw/{source}/{stream.name}/swept.json"
         # A full read has just seen every key there is.
-        is_full = stream.mode == "append" and start.since is None
+        is_full = stream.partition_by is None and start.since is None
         if not is_full and _is_due(lake, swept, as_of, interval):
             found = sweep(source, stream, vendor, lake)
             result.rows += found.rows
@@ -136,7 +136,7 @@ def bookmark(source: str, stream: Stream, lake: Lake, as_of: datetime) -> Bookma
     """
     dataset = f"raw/{source}/{stream.name}"
     files = lake.files(dataset)
-    if stream.mode == "partition":
+    if stream.partition_by:
         return Bookmark(as_of, None, _partitions(lake, files))
     if not files or stream.cursor is None:
         return Bookmark(as_of)

@@ -64,7 +64,7 @@ class Lake:
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A fresh in-memory DuckDB in UTC that can read this lake wherever it lies; the caller closes it."""
         connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         if not self.is_local:
             connection.register_filesystem(self.filesystem)
         return connection

@@ -9,7 +9,7 @@ are a broken contract and nothing of the stream lands.
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.parquet import ParquetWriter
 
 from connectors.http import ContractError, redact
-from connectors.lake import SCHEMA_FILE, Lake
+from connectors.lake import SCHEMA_FILE, Lake, commit_name
 from connectors.parsing import CHUNK_BYTES, lines_of, parsed
 from connectors.shape import (
     EACH,
@@ -38,6 +40,7 @@ from connectors.shape import (
 from connectors.stream import Page, Stream
 
 MEMORY_LIMIT = "640MB"
+ROWS_AT_ONCE = 50_000
 # A few odd rows are data errors and are kept aside; more than that and the vendor has changed something.
 TOLERATED_BAD_ROWS = 3
 TOLERATED_BAD_SHARE = 0.01
@@ -63,8 +66,6 @@ class _Form(NamedTuple):
     constants: tuple[tuple[str, str], ...]
     unwrap: tuple[tuple[str, str], ...]
     is_deleted: bool
-    partition: str | None
-    version: str | None
 
 
 class Landing:
@@ -86,8 +87,7 @@ class Landing:
         self.connection.execute("SET preserve_insertion_order = false")
         declared = ", ".join(f"{quoted(name)} {type_text}" for name, type_text in stream.types.items())
         self.connection.execute(
-            f"CREATE TABLE staged ({declared}, _extra VARCHAR, _is_deleted BOOLEAN, _row_hash VARCHAR, "
-            "_partition VARCHAR, _version VARCHAR)"
+            f"CREATE TABLE staged ({declared}, _extra VARCHAR, _is_deleted BOOLEAN, _row_hash VARCHAR)"
         )
         self.connection.execute("CREATE TABLE bad (_field VARCHAR, _reason VARCHAR, _row VARCHAR)")
         self._buffer: list[bytes] = []
@@ -109,8 +109,6 @@ class Landing:
             tuple(sorted(page.constants.items())),
             tuple(sorted(page.unwrap.items())),
             page.is_deleted,
-            page.partition,
-            page.version,
         )
         if self._form != form:
             self.flush()
@@ -129,8 +127,8 @@ class Landing:
         seen, bad = self._count("staged"), self._count("bad")
         self._refuse_broken_contract(seen + bad)
         landed = Landed(seen=seen)
-        if self.stream.mode == "partition":
-            self._land_partitions(landed)
+        if self.stream.partition_by:
+            self._land_partitions(landed, self.stream.partition_by)
         else:
             self._land_append(landed)
         self._land_rejected(landed)
@@ -173,15 +171,12 @@ class Landing:
             pairs = ", ".join(f"{literal(name)}, {expression}" for name, expression in leftovers.items())
             extra = f"nullif(json_merge_patch('{{}}', json_object({pairs}))::VARCHAR, '{{}}')"
         names = ", ".join(quoted(name) for name in self.stream.types)
-        partition = "NULL" if form.partition is None else literal(form.partition)
-        version = "NULL" if form.version is None else literal(form.version)
         self.connection.execute(f"CREATE TEMP VIEW shaped AS SELECT {', '.join(values)}, {extra} AS _extra FROM typed")
         empty = self._emptiness()
         self.connection.execute(
             f"""
             INSERT INTO staged
-            SELECT {names}, _extra, {form.is_deleted}, lower(to_hex(hash({names}, _extra, {form.is_deleted}))),
-                   {partition}, {version}
+            SELECT {names}, _extra, {form.is_deleted}, lower(to_hex(hash({names}, _extra, {form.is_deleted})))
             FROM shaped WHERE {empty} IS NULL
             """
         )
@@ -282,32 +277,52 @@ class Landing:
             where = "" if landed.rows == self._count("staged") else "WHERE rowid IN (SELECT row_number FROM fresh)"
             landed.commits.append(self._write(f"SELECT * FROM staged {where}"))
 
-    def _land_partitions(self, landed: Landed) -> None:
-        for name, version in self._partitions.items():
-            rows = f"SELECT DISTINCT * FROM staged WHERE _partition = {literal(name)}"
-            existing = self.lake.path(self.dataset, f"{name}.parquet")
-            if self.lake.exists(self.dataset, f"{name}.parquet") and self._is_same(rows, existing):
-                continue
-            found = self.connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
-            landed.rows += found[0] if found else 0
-            landed.commits.append(self._write(rows, name, version))
+    def _land_partitions(self, landed: Landed, column: str) -> None:
+        """Replace the files of partitions whose rows differ from what they hold; a row that came twice counts once."""
+        name = quoted(column)
+        self.connection.execute(
+            f"CREATE TABLE fresh AS SELECT min(rowid) AS row_number, {name} AS part, _row_hash FROM staged GROUP BY ALL"
+        )
+        changed = [part for part in self._partitions if not self._is_landed(part)]
+        self.connection.execute("CREATE TABLE changed AS SELECT unnest(?::VARCHAR[]) AS part", [changed])
+        reader = self.connection.sql(
+            f"SELECT {self._landed_columns()} FROM staged "
+            f"WHERE rowid IN (SELECT row_number FROM fresh JOIN changed USING (part)) ORDER BY {name}"
+        ).to_arrow_reader(ROWS_AT_ONCE)
+        batches = _by_value(reader, column)
+        waiting = next(batches, None)
+        for part in sorted(changed):
+            schema = reader.schema.with_metadata({VERSION_KEY: self._partitions[part] or ""})
+            with self.lake.commit(self.dataset, part) as path, ParquetWriter(path, schema, compression="zstd") as file:
+                while waiting is not None and waiting[0] == part:
+                    file.write_batch(waiting[1])
+                    landed.rows += len(waiting[1])
+                    waiting = next(batches, None)
+            landed.commits.append(f"{part}.parquet")
 
-    def _is_same(self, rows: str, existing: str) -> bool:
-        new, old = f"SELECT _row_hash FROM ({rows})", f"SELECT _row_hash FROM read_parquet({literal(existing)})"
+    def _is_landed(self, part: str) -> bool:
+        if not self.lake.exists(self.dataset, f"{part}.parquet"):
+            return False
+        old = f"SELECT _row_hash FROM read_parquet({literal(self.lake.path(self.dataset, f'{part}.parquet'))})"
+        new = f"SELECT _row_hash FROM fresh WHERE part = {literal(part)}"
         found = self.connection.execute(
             f"SELECT count(*) FROM (({new} EXCEPT ALL {old}) UNION ALL ({old} EXCEPT ALL {new}))"
         ).fetchone()
         return found == (0,)
 
-    def _write(self, rows: str, name: str | None = None, version: str | None = None) -> str:
-        names = ", ".join(quoted(n) for n in self.stream.types)
-        metadata = "" if version is None else f", KV_METADATA {{{quoted(VERSION_KEY)}: {literal(version)}}}"
+    def _write(self, rows: str) -> str:
+        name = commit_name()
         with self.lake.commit(self.dataset, name) as path:
             self.connection.execute(
-                f"COPY (SELECT {names}, _extra, {self._stamp()} AS _landed_at, _is_deleted, _row_hash FROM ({rows})) "
-                f"TO {literal(path)} (FORMAT parquet, COMPRESSION zstd{metadata})"
+                f"COPY (SELECT {self._landed_columns()} FROM ({rows})) TO {literal(path)} "
+                "(FORMAT parquet, COMPRESSION zstd)"
             )
-        return Path(path).name
+        return name
+
+    def _landed_columns(self) -> str:
+        names = ", ".join(quoted(name) for name in self.stream.types)
+        stamp = f"TIMESTAMP {literal(self._started_at.isoformat(sep=' '))}"
+        return f"{names}, _extra, {stamp} AS _landed_at, _is_deleted, _row_hash"
 
     def _land_rejected(self, landed: Landed) -> None:
         files = self.lake.files(self.rejected_dataset)
@@ -319,15 +334,23 @@ class Landing:
         if landed.rejected:
             with self.lake.commit(self.rejected_dataset) as path:
                 self.connection.execute(
-                    f"COPY (SELECT *, {self._stamp()} AS _landed_at FROM ({rows})) TO {literal(path)} (FORMAT parquet)"
+                    f"COPY (SELECT *, TIMESTAMP {literal(self._started_at.isoformat(sep=' '))} AS _landed_at "
+                    f"FROM ({rows})) TO {literal(path)} (FORMAT parquet)"
                 )
-
-    def _stamp(self) -> str:
-        return f"TIMESTAMP {literal(self._started_at.isoformat(sep=' '))}"
 
     def _count(self, table: str) -> int:
         found = self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         return int(found[0]) if found else 0
+
+
+def _by_value(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Slices of sorted batches in which the column has one value."""
+    for batch in batches:
+        runs = pc.run_end_encode(batch.column(column))
+        start = 0
+        for value, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            yield value, batch.slice(start, end - start)
+            start = end
 
 
 def current_rows(stream: Stream, files: list[str], among: str | None = None) -> str:

@@ -163,7 +163,8 @@ def is_acceptable(value: str, shape: Shape, depth: int = 0) -> str:
     if shape.type == "VARCHAR":
         return f"({value} IS NULL OR {kind} IN ('VARCHAR', 'NULL'))"
     cast = "TIMESTAMPTZ" if shape.type == "TIMESTAMP" else shape.type
-    text = f"json_extract_string({value}, '$')"
+    # Vendors write an empty text for a number or time that is not there (Mailchimp's timestamp_opt).
+    text = f"nullif(json_extract_string({value}, '$'), '')"
     return f"({text} IS NULL OR ({kind} NOT IN ('OBJECT', 'ARRAY') AND TRY_CAST({text} AS {cast}) IS NOT NULL))"
 
 
@@ -190,7 +191,7 @@ def _fits(value: Any, shape: Shape) -> bool:
         return isinstance(value, list) and all(_fits(item, shape.element) for item in value)
     if isinstance(value, dict | list):
         return False
-    if shape.type == "VARCHAR":
+    if shape.type == "VARCHAR" or value == "":
         return isinstance(value, str)
     cast = "TIMESTAMPTZ" if shape.type == "TIMESTAMP" else shape.type
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from connectors.http import Session
@@ -52,10 +52,10 @@ class Stream:
     """One table of a vendor.
 
     `key` names the columns that identify a row. `cursor` is the column whose largest landed value, less `overlap`, is
-    where the next read starts (None: every read is a full one). Mode "append" keeps every version that was landed;
-    "partition" replaces whole files, one a partition. `sweep_every` is how often the vendor's key list is compared
-    with the landed keys to see deletes and merges (None: never). `provisional` is the prefix of partitions that only
-    stand in until the one without the prefix exists.
+    where the next read starts (None: every read is a full one). Without `partition_by` every version that landed is
+    kept; with it whole files are replaced, one for each value of that column. `sweep_every` is how often the vendor's
+    key list is compared with the landed keys to see deletes and merges (None: never). `provisional` is the prefix of
+    partitions that only stand in until the one without the prefix exists.
     """
 
     name: str
@@ -63,16 +63,16 @@ class Stream:
     key: tuple[str, ...] = ("id",)
     cursor: str | None = None
     overlap: timedelta = timedelta(minutes=5)
-    mode: Literal["append", "partition"] = "append"
+    partition_by: str | None = None
     sweep_every: timedelta | None = timedelta(days=1)
     provisional: str | None = None
 
     def __post_init__(self) -> None:
         declared = {column.name for column in self.columns}
-        needed = set(self.key) | ({self.cursor} if self.cursor else set())
+        needed = {*self.key, *filter(None, (self.cursor, self.partition_by))}
         if needed - declared:
             raise ValueError(
-                f"{self.name}: key or cursor not among the columns: {', '.join(sorted(needed - declared))}"
+                f"{self.name}: key, cursor or partition not among the columns: {', '.join(sorted(needed - declared))}"
             )
 
     @property
@@ -102,8 +102,8 @@ class Page:
     (`is_lines`); or Python objects. `constants` are columns the payload lacks (the list a member was read from).
     `unwrap` names columns whose value stands one level deeper on the wire (a GraphQL connection's `nodes`). `children`
     says, for files where nested rows are lines of their own, which column the lines with an id of that prefix belong
-    to. `is_deleted` marks rows that the vendor lists as deleted. `partition` and `version`: the file to replace and the
-    vendor's mark of its state.
+    to. `is_deleted` marks rows that the vendor lists as deleted. `partition` is the file that the rows (none, perhaps)
+    belong to, `version` the vendor's mark of its state.
     """
 
     content: bytes | Path | list[dict[str, Any]]

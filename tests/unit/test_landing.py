@@ -259,7 +259,7 @@ def test_rows_listed_as_deleted_are_marked(lake: Lake) -> None:
 
 
 PARTITIONED = Stream(
-    "events", columns({"_table": "VARCHAR", "name": "VARCHAR"}), key=(), mode="partition", sweep_every=None
+    "events", columns({"_table": "VARCHAR", "name": "VARCHAR"}), key=(), partition_by="_table", sweep_every=None
 )
 
 
