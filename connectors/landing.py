@@ -93,7 +93,7 @@ class Landing:
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._form: _Form | None = None
-        self._partitions: dict[str, str | None] = {}
+        self._partitions: dict[str, str] = {}
 
     def __enter__(self) -> "Landing":
         return self
@@ -113,8 +113,7 @@ class Landing:
         if self._form != form:
             self.flush()
             self._form = form
-        if page.partition is not None:
-            self._partitions[page.partition] = page.version
+        self._partitions |= page.partitions
         for lines in lines_of(page):
             self._buffer.append(lines)
             self._buffered += len(lines)
@@ -292,7 +291,7 @@ class Landing:
         batches = _by_value(reader, column)
         waiting = next(batches, None)
         for part in sorted(changed):
-            schema = reader.schema.with_metadata({VERSION_KEY: self._partitions[part] or ""})
+            schema = reader.schema.with_metadata({VERSION_KEY: self._partitions[part]})
             with self.lake.commit(self.dataset, part) as path, ParquetWriter(path, schema, compression="zstd") as file:
                 while waiting is not None and waiting[0] == part:
                     file.write_batch(waiting[1])

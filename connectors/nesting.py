@@ -92,6 +92,7 @@ def _has_id(parent: bytes, wanted: bytes) -> bool:
 def _sorted_by_parent(path: Path, folder: Path) -> Path:
     target = folder / "sorted.jsonl"
     with duckdb.connect(config={"memory_limit": SORT_MEMORY, "temp_directory": str(folder / "spill")}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(
             f"""
             COPY (

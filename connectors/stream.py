@@ -102,8 +102,8 @@ class Page:
     (`is_lines`); or Python objects. `constants` are columns the payload lacks (the list a member was read from).
     `unwrap` names columns whose value stands one level deeper on the wire (a GraphQL connection's `nodes`). `children`
     says, for files where nested rows are lines of their own, which column the lines with an id of that prefix belong
-    to. `is_deleted` marks rows that the vendor lists as deleted. `partition` is the file that the rows (none, perhaps)
-    belong to, `version` the vendor's mark of its state.
+    to. `is_deleted` marks rows that the vendor lists as deleted. `partitions` names the partitions whose rows (perhaps
+    none) these are, each with the vendor's mark of its version.
     """
 
     content: bytes | Path | list[dict[str, Any]]
@@ -113,8 +113,7 @@ class Page:
     unwrap: Mapping[str, str] = field(default_factory=dict)
     children: Mapping[str, str] = field(default_factory=dict)
     is_deleted: bool = False
-    partition: str | None = None
-    version: str | None = None
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

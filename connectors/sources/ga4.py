@@ -5,6 +5,7 @@ BigQuery a limit is a 403.
 """
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ QUERY_MILLISECONDS = 30_000
 PREFIX = "events_"
 INTRADAY = "intraday_"
 READ_ATTEMPTS = 2
+DAYS_AT_ONCE = 31
 
 STREAMS = (
     Stream(
@@ -110,19 +112,21 @@ class Ga4:
 
     def read(self, stream: Stream, bookmark: Bookmark) -> Iterator[Page]:
         tables = self._tables()
-        days = {name.removeprefix(INTRADAY) for name in tables}
-        newest = max(days, default="")
+        newest = max((name.removeprefix(INTRADAY) for name in tables), default="")
         late = f"{datetime.strptime(newest, '%Y%m%d') - LATE_DAYS:%Y%m%d}" if newest else ""
+        closed: list[str] = []
         for name in sorted(tables):
-            if name.startswith(INTRADAY) and name.removeprefix(INTRADAY) in tables:
-                continue
-            landed = bookmark.partitions.get(name)
-            if landed is not None and name.removeprefix(INTRADAY) < late:
-                continue
-            # A closed day does not change any more, so nobody needs to know its version.
-            version = self._version(name) if name.removeprefix(INTRADAY) >= late else ""
-            if landed is None or landed != version:
-                yield from self._table(name, version)
+            landed, day = bookmark.partitions.get(name), name.removeprefix(INTRADAY)
+            if day < late:
+                # A closed day does not change any more; a stand-in that old was never replaced and is all there is.
+                if landed is None and (name == day or day not in tables):
+                    closed.append(name)
+            elif name == day or day not in tables:
+                version = self._version(name)
+                if landed != version:
+                    yield from self._tables_of({name: version})
+        for at in range(0, len(closed), DAYS_AT_ONCE):
+            yield from self._tables_of(dict.fromkeys(closed[at : at + DAYS_AT_ONCE], ""))
 
     def keys(self, stream: Stream) -> Iterator[Page]:
         return iter(())
@@ -148,23 +152,37 @@ class Ga4:
         table = self.session.json("GET", f"{self._root}/datasets/{self._dataset}/tables/{PREFIX}{name}")
         return f"{table.get('lastModifiedTime', '')}/{table.get('numRows', '')}"
 
-    def _table(self, name: str, version: str) -> Iterator[Page]:
-        """One day, whole or not at all: a partition replaces the one before."""
-        for attempt in range(READ_ATTEMPTS):
-            pages = list(self._rows(name))
-            expected, found = pages[0][1], sum(len(rows) for rows, _ in pages)
-            if found == expected:
-                break
-            if attempt + 1 == READ_ATTEMPTS:
-                raise MalformedAnswer(f"bigquery {PREFIX}{name}: {found} rows came of {expected}")
-        # The table's name goes into the rows, so that landing can type many days at once.
-        mark = b'{"_table":"%s",' % name.encode()
-        for rows, _ in pages:
-            yield Page(b"\n".join(mark + row[1:] for row in rows), is_lines=True, partition=name, version=version)
+    def _tables_of(self, versions: dict[str, str]) -> Iterator[Page]:
+        """Whole tables or nothing, by way of a file: a partition replaces the one before, and days can be gigabytes."""
+        with tempfile.TemporaryDirectory(prefix="kizuna-events-") as folder:
+            path = Path(folder) / "events.jsonl"
+            for attempt in range(READ_ATTEMPTS):
+                found, expected = self._save(list(versions), path)
+                if found == expected:
+                    break
+                if attempt + 1 == READ_ATTEMPTS:
+                    raise MalformedAnswer(f"bigquery {PREFIX}{min(versions)}: {found} rows came of {expected}")
+            yield Page(path, is_lines=True, partitions=versions)
 
-    def _rows(self, name: str) -> Iterator[tuple[list[bytes], int]]:
-        """(rows as JSON texts, rows in all) a page."""
-        query = f"SELECT TO_JSON_STRING(t) AS event FROM `{self._project}.{self._dataset}.{PREFIX}{name}` AS t"
+    def _save(self, names: list[str], path: Path) -> tuple[int, int]:
+        """Write the tables' rows as JSON lines; (rows written, rows there are)."""
+        suffixes = ", ".join(f"'{name}'" for name in names)
+        query = (
+            f"SELECT _TABLE_SUFFIX AS suffix, TO_JSON_STRING(t) AS event "
+            f"FROM `{self._project}.{self._dataset}.{PREFIX}*` AS t WHERE _TABLE_SUFFIX IN ({suffixes})"
+        )
+        found, expected = 0, 0
+        with path.open("wb") as file:
+            for rows, total in self._answers(query):
+                for row in rows:
+                    suffix, event = (cell["v"] for cell in row["f"])
+                    # The table's name goes into the row, so that landing can type many days at once.
+                    file.write(f'{{"_table":"{suffix}",{event[1:]}\n'.encode())
+                found, expected = found + len(rows), total
+        return found, expected
+
+    def _answers(self, query: str) -> Iterator[tuple[list[Any], int]]:
+        """(rows of a page, rows in all) for every page of a query's result."""
         body = {"query": query, "useLegacySql": False, "maxResults": ROWS_AT_ONCE, "timeoutMs": QUERY_MILLISECONDS}
         answer = self.session.json("POST", f"{self._root}/queries", json_body=body)
         job = answer["jobReference"]
@@ -173,12 +191,11 @@ class Ga4:
             given["location"] = job["location"]
         while True:
             if answer.get("jobComplete"):
-                rows = [row["f"][0]["v"].encode() for row in answer.get("rows", [])]
-                yield rows, int(answer["totalRows"])
+                yield answer.get("rows", []), int(answer["totalRows"])
                 if not answer.get("pageToken"):
                     return
                 if answer["pageToken"] == given.get("pageToken"):
-                    raise MalformedAnswer(f"bigquery {PREFIX}{name}: the page token stands still")
+                    raise MalformedAnswer("bigquery: the result's page token stands still")
                 given["pageToken"] = answer["pageToken"]
             answer = self.session.json("GET", f"{self._root}/queries/{job['jobId']}", params=given)
 

@@ -264,9 +264,7 @@ PARTITIONED = Stream(
 
 
 def day(name: str, *events: str) -> Page:
-    return Page(
-        [{"name": event} for event in events], constants={"_table": name}, partition=name, version=str(len(events))
-    )
+    return Page([{"name": event, "_table": name} for event in events], partitions={name: str(len(events))})
 
 
 def test_partition_is_replaced_only_when_different(lake: Lake) -> None:
