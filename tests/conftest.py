@@ -33,7 +33,7 @@ def world() -> World:
 def prepared_state(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder nobody runs on; `sandbox` copies it."""
     directory = tmp_path_factory.mktemp("prepared-state")
-    state.prepare(world, directory)
+    Sandbox(world, directory).stop()
     google_key.private_key(directory)
     return directory
 

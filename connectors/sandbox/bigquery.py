@@ -34,18 +34,14 @@ SCOPES = (
     "https://www.googleapis.com/auth/cloud-platform.read-only",
 )
 TOKYO = timedelta(hours=9)
-SETTLING = timedelta(hours=26)
-"""How long after its day a daily table was last written, unless its rows change later."""
+_SETTLED_HOURS = 24 - 9 + 26
+"""A daily table is last written 26 hours after the end of its day in Tokyo, unless its rows change later."""
 
 
 def blueprint(state: State) -> Blueprint:
     vendor = Blueprint("bigquery", __name__)
     jobs = bigquery_jobs.Jobs(state)
-    with state.lock, state.cursor() as cursor:
-        cursor.execute(
-            "create table if not exists bigquery_tables"
-            " (table_id varchar primary key, row_count bigint, digest hugeint, modified_at timestamp)"
-        )
+    _prepare_tables(state)
     project = "/bigquery/v2/projects/<project>"
     tables = f"{project}/datasets/<dataset>/tables"
 
@@ -237,9 +233,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _table(state: State, project: str, day: DayTable) -> dict[str, Any]:
-    count, digest = state.rows(
-        f"select count(*), coalesce(sum(hash(e) % 1099511627776), 0)::hugeint from ga4_events e where {day.condition}"
-    )[0]
+    count, digest = state.rows(f"select {_ROWS_OF} from ga4_events e where {day.condition}")[0]
     modified = _modified(state, day, count, digest)
     return {
         "kind": "bigquery#table",
@@ -257,6 +251,28 @@ def _table(state: State, project: str, day: DayTable) -> dict[str, Any]:
     }
 
 
+_ROWS_OF = "count(*), coalesce(sum(hash(e) % 1099511627776), 0)::hugeint"
+
+
+def _prepare_tables(state: State) -> None:
+    """Note what every table holds now: a later look that finds other rows knows that the table has changed."""
+    with state.lock, state.cursor() as cursor:
+        cursor.execute(
+            "create table if not exists bigquery_tables"
+            " (table_id varchar primary key, row_count bigint, digest hugeint, modified_at timestamp)"
+        )
+        if cursor.execute("select count(*) from bigquery_tables").fetchall()[0][0]:
+            return
+        cursor.execute(
+            f"""insert into bigquery_tables
+            select 'events_' || case when is_intraday then 'intraday_' else '' end || table_date, {_ROWS_OF},
+                case when is_intraday then ?
+                else least(?, strptime(table_date, '%Y%m%d') + to_hours({_SETTLED_HOURS})) end
+            from ga4_events e group by table_date, is_intraday""",
+            [state.now(), state.now()],
+        )
+
+
 def _modified(state: State, day: DayTable, count: int, digest: int) -> datetime:
     """When the table last changed: as scheduled, until a look finds other rows than the look before."""
     with state.lock, state.cursor() as cursor:
@@ -266,11 +282,7 @@ def _modified(state: State, day: DayTable, count: int, digest: int) -> datetime:
         if known is not None and known[:2] == (count, digest):
             modified: datetime = known[2]
             return modified
-        if known is None:
-            settled = datetime.strptime(day.date, "%Y%m%d") - TOKYO + timedelta(days=1) + SETTLING
-            modified = state.now() if day.is_intraday else min(settled, state.now())
-        else:
-            modified = max(state.now(), known[2] + timedelta(seconds=1))
+        modified = state.now() if known is None else max(state.now(), known[2] + timedelta(seconds=1))
         cursor.execute(
             "insert or replace into bigquery_tables values (?, ?, ?, ?)", [day.table_id, count, digest, modified]
         )
