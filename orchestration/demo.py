@@ -1,6 +1,7 @@
 """`make demo`: the whole loop on the sandbox shop, and what happened told on one page and in `lake/demo.json`."""
 
 import argparse
+import contextlib
 import os
 import sys
 import threading
@@ -14,9 +15,11 @@ import psutil
 
 from connectors.lake import Lake
 from orchestration import story
+from orchestration.progress import why
 from orchestration.resources import PROJECT_ROOT
 from orchestration.sandbox import SandboxProcess
 
+DBT_LOG = PROJECT_ROOT / ".dagster" / "dbt.log"
 STAGES = ("ingest", "transform", "score", "activate")
 
 
@@ -57,9 +60,7 @@ class Report:
             if kind == "STEP_SUCCESS":
                 self.seconds[stage_of(event.step_key)] += event.step_success_data.duration_ms / 1000
             elif kind == "STEP_FAILURE":
-                self.failures.append(
-                    f"{event.step_key}: {event.step_failure_data.error_display_string.splitlines()[0]}"
-                )
+                self.failures.append(f"{event.step_key}: {why(event)}")
             elif kind == "ASSET_MATERIALIZATION" and event.asset_key is not None:
                 folder, name = event.asset_key.path[0], event.asset_key.path[-1]
                 metadata: dict[str, Any] = {key: value.value for key, value in event.materialization.metadata.items()}
@@ -92,11 +93,12 @@ def run_loop(report: Report) -> float:
     instance = dg.DagsterInstance.get()
     for job in (*ingest_jobs, daily):
         print(f"\n{job.name}", flush=True)
-        report.collect(
-            defs.resolve_job_def(job.name).execute_in_process(
+        # dbt prints every model as it goes; the progress logger has said so already, so that text goes to a file.
+        with DBT_LOG.open("a") as log, contextlib.redirect_stdout(log):
+            result = defs.resolve_job_def(job.name).execute_in_process(
                 instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
             )
-        )
+        report.collect(result)
     return time.monotonic() - began
 
 
@@ -116,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
         print(f"The shop is open at {sandbox.url} after {time.monotonic() - began:.0f} s.", flush=True)
 
+        DBT_LOG.parent.mkdir(exist_ok=True)
         report = Report()
         watch = MemoryWatch(leave_out=sandbox.process.pid)
         watch.start()

@@ -3,10 +3,10 @@
 from typing import Any
 
 import duckdb
-from connectors.sandbox.truth import pairwise
 
 import ml
 from connectors.lake import Lake
+from connectors.sandbox.truth import pairwise
 from orchestration.sandbox import SandboxProcess
 
 

@@ -119,7 +119,7 @@ def transform(
         context.log.info(f"building {len(changed)} of {len(selected)} models; nothing behind the others has changed")
         names = [nodes["nodes"][unique_id]["name"] for unique_id in changed]
         invocation = dbt.cli(
-            ["build", "--vars", json.dumps({"as_of": as_of, "lake": lake.root}), "--select", *sorted(names)],
+            ["build", "--vars", json.dumps({"as_of": as_of, "lake": lake.root}), "--select", " ".join(sorted(names))],
             manifest=project.manifest_path,
             dagster_dbt_translator=translator,
         )
