@@ -61,7 +61,7 @@ def _collect_items(connection: duckdb.DuckDBPyConnection) -> None:
 def _lay_out_steps(connection: duckdb.DuckDBPyConnection) -> None:
     """One row a visit and step, in the order in which they happen, spread over the visit's length."""
     connection.execute("""
-        CREATE TABLE steps AS
+        CREATE TABLE planned_steps AS
         WITH planned AS (
             SELECT s.visit_key, s.kind, len(i.items) AS shown,
                 ['session_start', 'page_view']
@@ -84,11 +84,14 @@ def _lay_out_steps(connection: duckdb.DuckDBPyConnection) -> None:
 def _repeat_some_purchases(connection: duckdb.DuckDBPyConnection) -> None:
     """The thank-you page opened again (1.2 %: a second purchase event) and rows the export wrote twice (0.3 %)."""
     connection.execute("""
-        INSERT INTO steps
-        SELECT visit_key, step, place + 1, step_count, 1 FROM steps
+        -- a table of its own: an INSERT that reads its target may, single-threaded, meet its own new rows
+        CREATE TABLE steps AS
+        FROM planned_steps
+        UNION ALL
+        SELECT visit_key, step, place + 1, step_count, 1 FROM planned_steps
         WHERE step = 'purchase' AND chance('opened again', visit_key) < 0.012
         UNION ALL
-        SELECT visit_key, step, place, step_count, 0 FROM steps
+        SELECT visit_key, step, place, step_count, 0 FROM planned_steps
         WHERE chance('written twice ' || step, visit_key) < 0.003
     """)
 
