@@ -205,7 +205,7 @@ def _create_candidates(
             FROM read_parquet($mart) GROUP BY customer_id),
         statements AS (
             SELECT * FROM read_parquet($consents) WHERE channel = $channel AND purpose = $purpose),
-        contact_points AS (SELECT * FROM read_parquet($contact_points)),
+        contact_points AS (SELECT * FROM read_parquet($contact_points) WHERE channel = $channel),
         chosen AS (
             SELECT customer_id, {contacts}, first(country ORDER BY is_primary DESC, identifier) AS country
             FROM contact_points GROUP BY customer_id),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.lake import Lake
+from connectors.sandbox import google_key, state
+from connectors.sandbox.server import Sandbox
+from tests.empty_world import EmptyWorld
 
 AS_OF = datetime(2026, 10, 18, 15, tzinfo=UTC)
 
@@ -37,11 +44,10 @@ def write_people(lake: Lake, persons: Iterable[Person]) -> None:
     """Replace the marts `contact_points` and `consents`."""
     contacts, consents = [], []
     for person in persons:
-        for kind, identifier in (("email", person.email), ("phone", person.phone)):
-            if identifier:
-                contacts.append(
-                    (person.customer_id, "email" if kind == "email" else "sms", kind, identifier, True, person.country)
-                )
+        reach = [("email", "email"), ("sms", "phone"), ("ad", "email"), ("ad", "phone")]
+        for channel, kind in reach:
+            if identifier := getattr(person, kind):
+                contacts.append((person.customer_id, channel, kind, identifier, True, person.country))
         for channel, decision in (("email", person.email_consent), ("ad", person.ad_consent)):
             if decision:
                 evidence = f"shopify.customers {person.customer_id} SUBSCRIBED"
@@ -97,3 +103,47 @@ def _write(lake: Lake, dataset: str, rows: list[tuple[Any, ...]], columns: dict[
     )
     with lake.commit(dataset, "data") as path:
         pq.write_table(table, path)
+
+
+@functools.cache
+def _prepared() -> tuple[tempfile.TemporaryDirectory[str], EmptyWorld]:
+    """A state folder nobody runs on, made once a process; it goes when the process goes."""
+    folder = tempfile.TemporaryDirectory(prefix="kizuna-empty-world-")
+    world = EmptyWorld(Path(folder.name))
+    state.prepare(world, Path(folder.name) / "state")
+    google_key.private_key(Path(folder.name) / "state")
+    return folder, world
+
+
+@contextmanager
+def empty_sandbox(directory: Path) -> Iterator[Sandbox]:
+    """A running sandbox whose vendors hold nobody."""
+    folder, world = _prepared()
+    state.copy_prepared(Path(folder.name) / "state", directory / "sandbox")
+    with Sandbox(world, directory / "sandbox") as sandbox:
+        yield sandbox
+
+
+def empty(sandbox: Sandbox) -> Sandbox:
+    """The same sandbox with nobody on the list, no audiences, no faults and no memory of requests."""
+    tables = ("members", "forgotten", "segments", "segment_members", "batches")
+    for table in (*(f"mailchimp_{t}" for t in tables), "meta_audiences", "meta_users", "meta_sessions"):
+        sandbox.execute(f"delete from {table}")
+    sandbox.execute("delete from mailchimp_merge_fields where merge_id > 5")
+    sandbox.faults.clear()
+    sandbox.requests.clear()
+    return sandbox
+
+
+def put_on_list(sandbox: Sandbox, address: str, status: str, self_unsubscribed: bool = False) -> None:
+    """Put somebody on the Mailchimp list in a status, as if it had happened there; the change is visible as one."""
+    sandbox.execute("delete from mailchimp_members where lower(email) = lower(?)", [address])
+    sandbox.execute(
+        "insert into mailchimp_members values (?, ?, '', '{}', null, '2026-01-01', '2026-01-01', ?, ?)",
+        [address, status, sandbox.state.tick(), self_unsubscribed],
+    )
+
+
+def statuses(sandbox: Sandbox) -> dict[str, str]:
+    """Address → status of everybody on the Mailchimp list."""
+    return dict(sandbox.execute("select lower(email), status from mailchimp_members"))

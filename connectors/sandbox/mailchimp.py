@@ -16,6 +16,7 @@ import flask
 from connectors.sandbox import credentials, mailchimp_batches, mailchimp_segments
 from connectors.sandbox.mailchimp_answers import (
     LIST_ID,
+    NOT_IN_BATCHES,
     arg,
     found,
     is_on,
@@ -239,8 +240,8 @@ def _account(api: flask.Blueprint, state: State) -> None:
                     errors.append(row_error(address, problem.detail, "ERROR_GENERIC", problem.errors))
             roll.save()
             answer = {
-                "new_members": views(cursor, created),
-                "updated_members": views(cursor, updated),
+                "new_members": views(cursor, created, NOT_IN_BATCHES),
+                "updated_members": views(cursor, updated, NOT_IN_BATCHES),
                 "errors": errors,
                 "total_created": len(created),
                 "total_updated": len(updated),

@@ -17,6 +17,11 @@ from connectors.sandbox.state import State
 
 LIST_ID = credentials.MAILCHIMP_LIST_ID
 LONGEST_PAGE = 1000
+# The same member is shown in full, shorter in the answers to batches, and without tags in a segment.
+NOT_IN_BATCHES = frozenset(
+    {"contact_id", "full_name", "web_id", "unsubscribe_reason", "consents_to_one_to_one_messaging", "source"}
+)
+NOT_IN_SEGMENTS = frozenset(NOT_IN_BATCHES - {"full_name"} | {"tags", "tags_count"})
 
 
 def iso(moment: datetime | None) -> str:
@@ -104,7 +109,14 @@ def found(roll: Roll, subscriber: str) -> dict[str, Any]:
     return member
 
 
-def member_page(state: State, source: str, values: Sequence[Any], order: str, **more: Any) -> dict[str, Any]:
+def member_page(
+    state: State,
+    source: str,
+    values: Sequence[Any],
+    order: str,
+    without: frozenset[str] = frozenset(),
+    **more: Any,
+) -> dict[str, Any]:
     """One page of members selected by `source` (a FROM clause over `mailchimp_members m`)."""
     count, offset = paging()
     with state.cursor() as cursor:
@@ -116,11 +128,13 @@ def member_page(state: State, source: str, values: Sequence[Any], order: str, **
         members = [dict(zip(COLUMNS.names, row, strict=True)) for row in rows]
         for member in members:
             member["merge_fields"] = json.loads(member["merge_fields"] or "{}")
-        return trimmed({"members": views(cursor, members), **more, "total_items": total})
+        return trimmed({"members": views(cursor, members, without), **more, "total_items": total})
 
 
-def views(cursor: duckdb.DuckDBPyConnection, members: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Members as the API shows them."""
+def views(
+    cursor: duckdb.DuckDBPyConnection, members: list[dict[str, Any]], without: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Members as the API shows them, without the given properties."""
     hashes = [subscriber_hash(member["email"]) for member in members]
     tags: dict[str, list[dict[str, Any]]] = {}
     for key, segment_id, name in cursor.execute(
@@ -130,7 +144,7 @@ def views(cursor: duckdb.DuckDBPyConnection, members: list[dict[str, Any]]) -> l
     ).fetchall():
         tags.setdefault(key, []).append({"id": segment_id, "name": name})
     fields = [row[0] for row in cursor.execute("select tag from mailchimp_merge_fields order by merge_id").fetchall()]
-    return [
+    shown = [
         {
             "id": key,
             "email_address": member["email"],
@@ -162,6 +176,7 @@ def views(cursor: duckdb.DuckDBPyConnection, members: list[dict[str, Any]]) -> l
         }
         for key, member in zip(hashes, members, strict=True)
     ]
+    return [{name: value for name, value in view.items() if name not in without} for view in shown]
 
 
 def row_error(address: str, message: str, code: str, errors: list[dict[str, str]] | None = None) -> dict[str, str]:

@@ -11,6 +11,8 @@ import flask
 
 from connectors.sandbox.mailchimp_answers import (
     LIST_ID,
+    NOT_IN_BATCHES,
+    NOT_IN_SEGMENTS,
     found,
     is_on,
     iso,
@@ -183,8 +185,10 @@ def _segments(api: flask.Blueprint, state: State) -> None:
             added = edit(cursor, segment_id, state.now(), on_list & {subscriber_hash(a) for a in adding}, True)
             removed = edit(cursor, segment_id, state.now(), {subscriber_hash(a) for a in removing}, False)
             answer = {
-                "members_added": views(cursor, [roll.members[key] for key in added]),
-                "members_removed": views(cursor, [roll.members[key] for key in removed if key in roll.members]),
+                "members_added": views(cursor, [roll.members[key] for key in added], NOT_IN_BATCHES),
+                "members_removed": views(
+                    cursor, [roll.members[key] for key in removed if key in roll.members], NOT_IN_BATCHES
+                ),
                 "errors": [],
                 "total_added": len(added),
                 "total_removed": len(removed),
@@ -200,7 +204,7 @@ def _segment_members(api: flask.Blueprint, state: State) -> None:
         _one(state, segment_id)
         source = f"""from mailchimp_members m join mailchimp_segment_members i on i.hash = md5(lower(m.email))
             where i.segment_id = ? and m.status in ({_statuses()})"""
-        return member_page(state, source, [segment_id], "m.email")
+        return member_page(state, source, [segment_id], "m.email", NOT_IN_SEGMENTS)
 
     @api.post("/lists/<list_id>/segments/<int:segment_id>/members")
     def add_segment_member(list_id: str, segment_id: int) -> Any:
@@ -211,7 +215,7 @@ def _segment_members(api: flask.Blueprint, state: State) -> None:
             roll = new_roll(cursor, state).load([key])
             member = found(roll, key)
             edit(cursor, segment_id, state.now(), [key], True)
-            view = views(cursor, [member])[0]
+            view = views(cursor, [member], NOT_IN_SEGMENTS)[0]
         return trimmed(view)
 
     @api.delete("/lists/<list_id>/segments/<int:segment_id>/members/<subscriber>")
