@@ -1,6 +1,8 @@
 """The world holds every real purchase under invented people, fits together, and is the same bytes for the same seed."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +12,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from connectors.sandbox import world as world_module
 from connectors.sandbox.clock import WORLD_NOW
 from connectors.sandbox.schema import TABLES
 from connectors.sandbox.world import World, package_data
@@ -78,6 +81,12 @@ def test_built_world_is_found_again_and_leaves_nothing_beside_it(tmp_path: Path)
     assert World.build(12, directory=tmp_path).path("persons").stat().st_mtime_ns == written_at
     assert [folder.name for folder in tmp_path.iterdir()] == [world.directory.name]
     assert sorted(file.stem for file in world.directory.iterdir()) == sorted(TABLES)
+
+
+def test_digest_covers_every_file_the_world_is_made_of() -> None:
+    listing = "import sys, connectors.sandbox.world; print(*(n for n in sys.modules if 'connectors.sandbox.' in n))"
+    loaded = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout.split()
+    assert {f"{name.rsplit('.', 1)[1]}.py" for name in loaded} == world_module._WORLD_FILES
 
 
 def test_failed_build_leaves_no_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
