@@ -125,6 +125,7 @@ def _guard(api: flask.Blueprint) -> None:
     @api.before_request
     def check() -> None:
         nonlocal open_connections
+        flask.request.environ["kizuna.connection"] = True
         with counter:
             open_connections += 1
             is_too_many = open_connections > SIMULTANEOUS_CONNECTIONS
@@ -149,8 +150,10 @@ def _guard(api: flask.Blueprint) -> None:
     @api.teardown_request
     def leave(error: BaseException | None) -> None:
         nonlocal open_connections
-        with counter:
-            open_connections -= 1
+        # Calls inside a batch, and requests a fault answers, end here too without having opened a connection.
+        if flask.request.environ.pop("kizuna.connection", False):
+            with counter:
+                open_connections -= 1
 
     @api.errorhandler(Problem)
     def explain(problem: Problem) -> flask.Response:
