@@ -8,6 +8,16 @@
   {{ return(var('marts', lake_root() ~ '/marts').rstrip('/')) }}
 {%- endmacro %}
 
+{# The marts as the build before this one left them; somewhere else only when two builds are compared. #}
+{% macro previous_root() -%}
+  {{ return(var('previous', marts_root()).rstrip('/')) }}
+{%- endmacro %}
+
+{# Where a mart is written before it is renamed into place: beside the marts, on the same file system. #}
+{% macro writing_root() -%}
+  {{ return(marts_root().rpartition('/')[0] ~ '/_writing') }}
+{%- endmacro %}
+
 {# The pipeline's clock in UTC: var as_of, else KIZUNA_AS_OF, else the moment dbt was started. No model asks the engine. #}
 {% macro as_of() -%}
   {%- set given = var('as_of', env_var('KIZUNA_AS_OF', '')) | string -%}

@@ -6,7 +6,7 @@
   {%- set folder = marts_root() ~ '/' ~ this.identifier -%}
   {%- set final = folder ~ '/data.parquet' -%}
   {%- set is_local = '://' not in folder -%}
-  {%- set aside = (lake_root() ~ '/_writing/marts.' ~ this.identifier ~ '.parquet') if is_local else final -%}
+  {%- set aside = (writing_root() ~ '/marts.' ~ this.identifier ~ '.parquet') if is_local else final -%}
 
   {{ run_hooks(pre_hooks) }}
 
@@ -19,7 +19,7 @@
 
   {%- if is_local -%}
     {% call statement('make_folders') -%}
-      select make_folder('{{ folder }}'), make_folder('{{ lake_root() }}/_writing')
+      select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}')
     {%- endcall %}
   {%- endif -%}
   {% call statement('main') -%}

@@ -8,7 +8,7 @@
     {% for source_node in graph.sources.values() %}
       {% set relation = api.Relation.create(
           database=source_node.database, schema=source_node.schema, identifier=source_node.identifier) %}
-      {% set path = lake_root() ~ '/' ~ source_path(source_node) %}
+      {% set path = source_path(source_node) %}
       {% do adapter.dispatch('register_source', 'kizuna')(relation, path, source_node) %}
     {% endfor %}
     {% if target.type == 'duckdb' %}{% do adapter.commit() %}{% endif %}
@@ -17,7 +17,10 @@
 
 {% macro source_path(source_node) %}
   {% set meta = source_node.source_meta %}
-  {% set folder = meta.get('path', source_node.schema.replace('raw_', 'raw/', 1)) %}
+  {% if source_node.source_name == 'previous' %}
+    {{ return(previous_root() ~ '/' ~ source_node.identifier) }}
+  {% endif %}
+  {% set folder = lake_root() ~ '/' ~ meta.get('path', source_node.schema.replace('raw_', 'raw/', 1)) %}
   {{ return(folder if meta.get('whole') else folder ~ '/' ~ source_node.identifier) }}
 {% endmacro %}
 

@@ -53,6 +53,7 @@ named as (
     collected_traffic_source.manual_campaign_name as campaign,
     device.category as device_category,
     geo.country as country,
+    privacy_info.ads_storage as ads_storage,
     nullif(nullif(ecommerce.transaction_id, '(not set)'), '') as transaction_id,
     {{ money('ecommerce.purchase_revenue') }} as purchase_revenue,
     items

@@ -5,6 +5,7 @@ with versions as (
 select
   id as mailchimp_member_id,
   list_id,
+  unique_email_id,
   {{ normalise_email('email_address') }} as email,
   lower(status) as status,
   unsubscribe_reason,

@@ -40,20 +40,47 @@ signed_in as (
   group by user_pseudo_id, user_id
 ),
 
--- GA4's transaction id is the order's name or its number, as the shop's tag sends it
+purchases as (
+  select
+    user_pseudo_id,
+    transaction_id,
+    event_at
+  from events
+  where event_name = 'purchase' and user_pseudo_id is not null and transaction_id is not null
+),
+
+-- a shop's tag sends the order's id, its name or its number; three lists and an equality, for an OR cannot be hashed
+order_names as (
+  select
+    order_id as transaction_id,
+    shopify_customer_id,
+    email
+  from orders
+  union all
+  select
+    order_name,
+    shopify_customer_id,
+    email
+  from orders
+  union all
+  select
+    {{ replace_pattern('order_id', '^.*/', '') }},
+    shopify_customer_id,
+    email
+  from orders
+),
+
 ordered as (
   select
-    events.user_pseudo_id,
-    case when orders.shopify_customer_id is null then 'email' else 'shopify_customer' end as identifier_type,
-    coalesce({{ replace_pattern('orders.shopify_customer_id', '^.*/', '') }}, orders.email) as identifier_value,
+    purchases.user_pseudo_id,
+    case when order_names.shopify_customer_id is null then 'email' else 'shopify_customer' end as identifier_type,
+    coalesce({{ replace_pattern('order_names.shopify_customer_id', '^.*/', '') }}, order_names.email) as identifier_value,
     'ordered' as rule,
     count(*) as event_count,
-    min(events.event_at) as first_event_at
-  from events
-  inner join orders
-    on events.transaction_id in (orders.order_id, orders.order_name, {{ replace_pattern('orders.order_id', '^.*/', '') }})
-  where events.event_name = 'purchase' and events.user_pseudo_id is not null
-  group by events.user_pseudo_id, orders.shopify_customer_id, orders.email
+    min(purchases.event_at) as first_event_at
+  from purchases
+  inner join order_names on purchases.transaction_id = order_names.transaction_id
+  group by purchases.user_pseudo_id, order_names.shopify_customer_id, order_names.email
 ),
 
 candidates as (
