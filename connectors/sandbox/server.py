@@ -55,7 +55,8 @@ class Sandbox:
         self.requests = RequestLog()
         self.app = create_app(self.state, self.faults, self.requests, pace)
         self._server: BaseWSGIServer = make_server(host, port, self.app, threaded=True, request_handler=_QuietHandler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
+        # a short poll: stopping waits for it, and every test stops a sandbox
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
         self.url = f"http://{host}:{self._server.server_port}"
 
     def start(self) -> Self:
@@ -154,9 +155,9 @@ class RequestLog:
             "vendor": vendor,
             "method": request.method,
             "path": request.path,
-            "query": request.args.to_dict(flat=False),
+            "query": {k: v for k, v in request.args.to_dict(flat=False).items() if k not in _SECRET_PARAMETERS},
             "headers": {k: v for k, v in request.headers if k not in _SECRET_HEADERS},
-            "body": request.get_data(as_text=True)[:LOGGED_BODY_BYTES],
+            "body": _body_without_secrets(),
             "status": status,
         }
         with self._lock:
@@ -188,6 +189,16 @@ class RequestLog:
 
 
 _SECRET_HEADERS = {"Authorization", "X-Shopify-Access-Token"}
+_SECRET_PARAMETERS = {"access_token", "appsecret_proof"}
+_LOGIN_PATHS = ("/google/token", "/shopify/admin/oauth/access_token")
+
+
+def _body_without_secrets() -> str:
+    if request.path in _LOGIN_PATHS:
+        return "(credentials)"
+    text = request.get_data(as_text=True)[:LOGGED_BODY_BYTES]
+    # Meta's clients send the token among the form's fields
+    return text.replace(credentials.META_ACCESS_TOKEN, "***")
 
 
 def create_app(state: State, active_faults: faults.Faults, log: RequestLog, pace: float = 1.0) -> Flask:

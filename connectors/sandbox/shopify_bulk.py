@@ -299,14 +299,20 @@ def _check_connection(connection: FieldNode, entity: Entity, selection: Selectio
                     "The parent 'node' field for a nested connection must select the 'id' field without an alias."
                 )
             count += _check_connection(node, ENTITIES[declared.entity], selection, depth + 1)
-        elif isinstance(declared, Many | One):
-            target = ENTITIES[declared.entity]
-            for inner in selection.fields(node.selection_set):
-                if isinstance(target.fields.get(inner.name.value), Connection):
-                    raise BulkQueryError(
-                        "Queries that contain a connection field within a list field are not supported."
-                    )
+        elif isinstance(declared, Many | One) and _holds_connection(node, declared, selection):
+            raise BulkQueryError("Queries that contain a connection field within a list field are not supported.")
     return count
+
+
+def _holds_connection(node: FieldNode, declared: Many | One, selection: Selection) -> bool:
+    fields = ENTITIES[declared.entity].fields
+    for inner in selection.fields(node.selection_set):
+        deeper = fields.get(inner.name.value)
+        if isinstance(deeper, Connection):
+            return True
+        if isinstance(deeper, Many | One) and _holds_connection(inner, deeper, selection):
+            return True
+    return False
 
 
 def _iso(moment: Any) -> str | None:
