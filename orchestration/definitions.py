@@ -1,8 +1,9 @@
 """Everything Dagster needs to know, in one place: the assets of the four stages, resources, jobs and schedules."""
 
+import os
+
 import dagster as dg
 
-from connectors.lake import Lake
 from connectors.settings import run_config
 from orchestration import activate, ingest, score, transform
 from orchestration.progress import progress
@@ -40,8 +41,8 @@ defs = dg.Definitions(
     schedules=schedules,
     resources={
         "lakehouse": Lakehouse(root=run.lake),
-        "clock": Clock(as_of=run.as_of.isoformat() if run.as_of else ""),
-        "dbt": transform.dbt_resource(Lake(run.lake)),
+        "clock": Clock(as_of=os.environ.get("KIZUNA_AS_OF", "")),
+        "dbt": transform.dbt_resource(),
     },
     executor=dg.in_process_executor,
     loggers={"progress": progress},

@@ -30,4 +30,5 @@ class Clock(dg.ConfigurableResource):
         """The as-of time in UTC."""
         if not self.as_of:
             return datetime.now(UTC).replace(microsecond=0)
-        return datetime.fromisoformat(self.as_of).astimezone(UTC)
+        moment = datetime.fromisoformat(self.as_of)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

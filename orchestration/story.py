@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import duckdb
-
 import ml
 from connectors.lake import Lake
 from connectors.sandbox.truth import pairwise
@@ -21,9 +19,9 @@ def tell(
     for name, counts in syncs.items():
         destination, audience = name.split(".")
         counts["held"] = len(sandbox.ask(f"members/{destination}/{audience}"))
-    customers = duckdb.sql(
-        f"select count(*) from read_parquet('{lake.path('marts/customers/data.parquet')}')"
-    ).fetchall()
+    with lake.connect() as connection:
+        marts = [lake.path("marts/customers/data.parquet")]
+        customers = connection.execute("select count(*) from read_parquet(?)", marts).fetchall()
     return {
         "pulled": pulled,
         "customers": customers[0][0],

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 
 from connectors import extract
 from connectors.lake import Lake
+from connectors.settings import run_config
 from connectors.sources import SOURCES
 from orchestration.resources import PROJECT_ROOT, Clock, Lakehouse
 
@@ -25,6 +27,8 @@ FINGERPRINTS = "marts/fingerprints.json"
 
 # dbt stands beside this interpreter, whether or not its environment was activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+# dbt runs in its own folder, so it is told the lake's address in full; before it parses, so that it parses once.
+os.environ["KIZUNA_LAKE"] = Lake(run_config().lake).root
 project = DbtProject(project_dir=PROJECT_ROOT / "dbt_project", profiles_dir=PROJECT_ROOT / "dbt_project")
 
 
@@ -112,14 +116,18 @@ def transform(
     now = node_fingerprints(nodes, lake, as_of)
     is_standing = Path(warehouse_path(lake)).exists() and lake.exists(FINGERPRINTS)
     built = lake.read_json(FINGERPRINTS) if is_standing else {}
-    key_of = {translator.get_asset_spec(nodes, unique_id, project).key: unique_id for unique_id in now}
-    selected = {key: key_of[key] for key in context.selected_asset_keys}
-    changed = {unique_id for unique_id in selected.values() if now[unique_id] != built.get(unique_id)}
+    keys = {unique_id: translator.get_asset_spec(nodes, unique_id, project).key for unique_id in now}
+    selected = {unique_id: key for unique_id, key in keys.items() if key in context.selected_asset_keys}
+    changed = {unique_id for unique_id in selected if now[unique_id] != built.get(unique_id)}
+    # Dagster wants assets in the order of their dependencies; nothing unchanged stands on anything that has changed.
+    for unique_id in TopologicalSorter(nodes["parent_map"]).static_order():
+        if unique_id in selected and unique_id not in changed:
+            yield dg.MaterializeResult(asset_key=selected[unique_id], metadata={"unchanged": True})
     if changed:
         context.log.info(f"building {len(changed)} of {len(selected)} models; nothing behind the others has changed")
         names = [nodes["nodes"][unique_id]["name"] for unique_id in changed]
         invocation = dbt.cli(
-            ["build", "--vars", json.dumps({"as_of": as_of, "lake": lake.root}), "--select", " ".join(sorted(names))],
+            ["build", "--select", " ".join(sorted(names)), *clock_arguments(clock)],
             manifest=project.manifest_path,
             dagster_dbt_translator=translator,
         )
@@ -132,9 +140,15 @@ def transform(
                 project=project,
             )
         lake.write_json(FINGERPRINTS, built | {unique_id: now[unique_id] for unique_id in changed})
-    for key, unique_id in selected.items():
-        if unique_id not in changed:
-            yield dg.MaterializeResult(asset_key=key, metadata={"unchanged": True})
+
+
+def clock_arguments(clock: Clock) -> list[str]:
+    """What tells dbt the time where the environment does not; a var that changes makes dbt parse everything again."""
+    return (
+        []
+        if clock.as_of == os.environ.get("KIZUNA_AS_OF")
+        else ["--vars", json.dumps({"as_of": clock.now().isoformat()})]
+    )
 
 
 def warehouse_path(lake: Lake) -> str:
@@ -142,7 +156,6 @@ def warehouse_path(lake: Lake) -> str:
     return os.environ.get("KIZUNA_WAREHOUSE") or lake.path("warehouse.duckdb")
 
 
-def dbt_resource(lake: Lake) -> DbtCliResource:
-    """dbt on the given lake; dbt runs in its own folder, so the lake's address is made absolute for it."""
-    os.environ["KIZUNA_LAKE"] = lake.root
+def dbt_resource() -> DbtCliResource:
+    """dbt as Dagster runs it."""
     return DbtCliResource(project_dir=project)
