@@ -5,6 +5,7 @@ A fault says which requests it meets (vendor, path and body by regular expressio
 business (`failure_answer`, `partial_answer`, `expire_tokens` of the vendor's module).
 """
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -182,7 +183,8 @@ def install(app: Flask, faults: Faults, modules: Mapping[str, ModuleType]) -> No
 def hang_up() -> Response:
     """Close the client's connection without an answer; what this returns reaches nobody."""
     connection: socket.socket = request.environ["werkzeug.socket"]
-    connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):  # a client that lost patience has hung up already
+        connection.shutdown(socket.SHUT_RDWR)
     return Response(status=500)
 
 

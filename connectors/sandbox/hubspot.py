@@ -270,7 +270,8 @@ def _search(state: State, kind_name: str) -> Response:
         order = sort_sql(kind, asked.get("sorts") or [])
     except FilterError as error:
         raise Refusal(400, "VALIDATION_ERROR", str(error)) from error
-    where = f"where not r.archived and ({condition})"
+    values = [state.searchable_until("hubspot"), *values]
+    where = f"where not r.archived and r.updated_at < ? and ({condition})"
     total = state.value(f"select count(*) from {kind.table} r {where}", values)
     tail = f"{where} order by {order} limit {limit} offset {start}"
     found = _objects(state, kind, asked.get("properties") or [], [], tail, values)

@@ -16,7 +16,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -95,6 +95,10 @@ class Sandbox:
     def fault(self, vendor: str, kind: str, **options: Any) -> faults.Fault:
         """Ask for a fault; see `connectors.sandbox.faults.Fault` for the options."""
         return self.faults.add(vendor, kind, **options)
+
+    def lag(self, vendor: str, seconds: float) -> None:
+        """Let a vendor's search show changes only when they are this old by the sandbox's clock."""
+        self.state.search_lag[vendor] = timedelta(seconds=seconds)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Change or read the vendors' side directly (late rows, deletes, opt-outs made in a vendor's own tool)."""
@@ -287,6 +291,12 @@ def _add_control(
         asked = request.get_json()
         rows = state.execute(asked["sql"], asked.get("parameters", []))
         return Response(json.dumps(rows, default=_plain, ensure_ascii=False), content_type="application/json")
+
+    @app.post("/_sandbox/lag")
+    def lag() -> Response:
+        asked = request.get_json()
+        state.search_lag[asked["vendor"]] = timedelta(seconds=float(asked["seconds"]))
+        return jsonify({vendor: lag.total_seconds() for vendor, lag in state.search_lag.items()})
 
     @app.get("/_sandbox/environment")
     def variables() -> Response:

@@ -78,7 +78,8 @@ class BulkOperations:
     def start(self, query: str, is_grouped: bool) -> dict[str, Any]:
         """Begin an operation; a thread of its own writes the file. Raises `BulkQueryError`, code first."""
         statements = compile_query(query, self.schema, self.state, is_grouped)
-        with self.state.write() as cursor:
+        # no tick of the clock: an operation changes nothing of the shop, and a retried one must not move its times
+        with self.state.lock, self.state.cursor() as cursor:
             running = cursor.execute(
                 "select count(*) from shopify_bulk_operations where status in ('CREATED', 'RUNNING')"
             ).fetchall()[0][0]
@@ -131,7 +132,7 @@ class BulkOperations:
         return found
 
     def cancel(self, operation_id: int) -> None:
-        with self.state.write() as cursor:
+        with self.state.lock, self.state.cursor() as cursor:
             cursor.execute(
                 "update shopify_bulk_operations set status = 'CANCELED'"
                 " where id = ? and status in ('CREATED', 'RUNNING')",
@@ -169,7 +170,7 @@ class BulkOperations:
     def _finish(
         self, operation_id: int, status: str, count: int, root_count: int, size: int | None, error: str | None
     ) -> None:
-        with self.state.write() as cursor:
+        with self.state.lock, self.state.cursor() as cursor:
             cursor.execute(
                 "update shopify_bulk_operations set status = ?, object_count = ?, root_object_count = ?, file_size = ?,"
                 " error_code = ?, completed_at = ? where id = ? and status <> 'CANCELED'",

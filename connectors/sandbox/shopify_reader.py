@@ -57,7 +57,11 @@ class Reader:
         if search.warnings:
             key = response_key(node)
             self.warnings.append({"path": [key], "query": arguments["query"], "warnings": search.warnings})
-        pages = self._pages(entity_name, node, arguments, f"({search.sql})", search.parameters, None)
+        where, values = f"({search.sql})", search.parameters
+        if search.sql != "true":
+            # a filtered list is a search, and the search index is behind the shop
+            where, values = f"{where} and r.updated_at < ?", [*values, self.state.searchable_until("shopify")]
+        pages = self._pages(entity_name, node, arguments, where, values, None)
         return pages.get(None) or _connection([], False, None)
 
     def count(self, entity_name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class State:
             self._connection.close()
             raise RuntimeError(f"{self.directory} holds the state of world {found}, not of {expected}; delete it first")
         self.lock = threading.RLock()
+        self.search_lag: dict[str, timedelta] = {}
+        """How far a vendor's search and lists are behind its writes; none by default."""
         self._clock_lock = threading.Lock()
         self._now: datetime = self.value("select now from sandbox_clock")
 
@@ -87,6 +89,11 @@ class State:
     def now(self) -> datetime:
         """The sandbox's present, UTC without zone: the world's, plus a second for every change made since."""
         return self._now
+
+    def searchable_until(self, vendor: str) -> datetime:
+        """Rows changed later than this are not in the vendor's search yet (lists that go by it included)."""
+        lag = self.search_lag.get(vendor)
+        return datetime.max if lag is None else self._now - lag
 
     def tick(self, seconds: int = 1) -> datetime:
         """Move the clock on; every mutating request calls this once, so that two runs see the same times."""

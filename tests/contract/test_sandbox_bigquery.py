@@ -173,6 +173,12 @@ def decoded(record, fields):
     return {f["name"]: whole(c["v"], f) for f, c in zip(fields, record["f"], strict=True)}
 
 
+def test_the_dataset_is_listed(api, document):
+    answer = api("GET", "/datasets").json()
+    document.check("DatasetList", answer)
+    assert answer["datasets"][0]["datasetReference"]["datasetId"] == api.dataset
+
+
 def test_selected_fields_are_the_only_ones(api):
     answer = api("GET", f"{api.tables}/events_20261017/data", maxResults=1, selectedFields="event_name,user_pseudo_id")
     assert len(answer.json()["rows"][0]["f"]) == 2

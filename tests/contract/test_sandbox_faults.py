@@ -243,3 +243,20 @@ def test_sql_changes_the_world_behind_the_vendors(sandbox, hubspot):
     body = {"sql": "update hubspot_contacts set archived = true where not archived"}
     assert requests.post(f"{sandbox.url}/_sandbox/sql", json=body, timeout=5).ok
     assert hubspot("GET", CONTACTS).json()["results"] == []
+
+
+def test_search_may_lag_behind_writes_but_reading_by_id_does_not(sandbox, hubspot, shopify):
+    sandbox.lag("hubspot", 60)
+    sandbox.lag("shopify", 60)
+    new = hubspot("POST", CONTACTS, {"properties": {"email": "fresh@example.jp"}}).json()["id"]
+    fresh = [{"filters": [{"propertyName": "email", "operator": "EQ", "value": "fresh@example.jp"}]}]
+    body = {"filterGroups": fresh, "sorts": [], "properties": [], "limit": 5, "after": "0"}
+    assert hubspot("GET", f"{CONTACTS}/{new}").ok
+    assert hubspot("POST", f"{CONTACTS}/search", body).json()["total"] == 0
+    customer = shopify.data("{customers(first:1){nodes{id}}}")["customers"]["nodes"][0]["id"]
+    shopify.data('mutation($id:ID!){tagsAdd(id:$id,tags:["x"]){node{id}}}', id=customer)
+    found = '{customers(first:250,query:"tag:x"){nodes{id}}}'
+    assert shopify.data(found)["customers"]["nodes"] == []
+    sandbox.state.tick(120)
+    assert hubspot("POST", f"{CONTACTS}/search", body).json()["total"] == 1
+    assert shopify.data(found)["customers"]["nodes"] == [{"id": customer}]

@@ -16,6 +16,8 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLObjectType,
     build_schema,
+    get_named_type,
+    is_leaf_type,
     is_specified_scalar_type,
     parse,
     validate,
@@ -390,3 +392,38 @@ def test_the_vendors_own_client_lists_pages_writes_and_reads_back(sandbox, api, 
         assert read_back["data"]["customer"]["defaultEmailAddress"]["marketingState"] == "UNSUBSCRIBED"
     finally:
         shopify.ShopifyResource.clear_session()
+
+
+@pytest.mark.parametrize("root", ["customers", "orders", "products", "abandonedCheckouts"])
+def test_every_field_of_every_record_is_served_as_declared(api, root):
+    """graphql-core checks each value: an enum value or a null the schema forbids would be an error."""
+    schema = our_schema()
+
+    def selected(kind, depth):
+        names = []
+        for name, field in kind.fields.items():
+            inner = get_named_type(field.type)
+            if is_leaf_type(inner):
+                names.append(name)
+            elif inner.name.endswith("Connection"):
+                if depth == 0 and name != "orders":
+                    entity = get_named_type(inner.fields["nodes"].type)
+                    names.append(
+                        f"{name}(first:5){{nodes{{{selected(entity, depth + 1)}}} edges{{cursor node{{id}}}}}}"
+                    )
+            elif depth < 3:
+                inside = selected(inner, depth + 1)
+                names += [f"{name}{{{inside}}}"] if inside else []
+        return " ".join(names)
+
+    entity = get_named_type(get_named_type(schema.query_type.fields[root].type).fields["nodes"].type)
+    fields = selected(entity, 0)
+    page = f"nodes{{{fields}}} pageInfo{{hasNextPage endCursor}}"
+    query = f"query($after:String){{{root}(first:20,after:$after,reverse:true){{{page}}}}}"
+    after = None
+    for _ in range(8):
+        connection = api.data(query, after=after)[root]
+        assert connection["nodes"]
+        after = connection["pageInfo"]["endCursor"]
+        if not connection["pageInfo"]["hasNextPage"]:
+            break
