@@ -94,12 +94,13 @@ def world_fingerprint(lake: Lake, audience: Audience, receipts: Receipts) -> str
     return lake.fingerprint(audience.mart, "marts/contact_points", "marts/consents", receipts.dataset)
 
 
-def field_types(lake: Lake, audience: Audience, destination: Destination) -> dict[str, FieldType]:
+def field_types(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, audience: Audience, destination: Destination
+) -> dict[str, FieldType]:
     """Vendor's field → its type, from the mart's columns; empty for vendors that take no fields."""
     if not destination.takes_fields or not audience.fields:
         return {}
-    with lake.connect() as connection:
-        columns = _columns(connection, lake, audience)
+    columns = _columns(connection, lake, audience)
     missing = [column for column in audience.fields.values() if column not in columns]
     if missing:
         raise PlanError(f"{audience.mart} has no column {missing[0]}, which the audience's fields name")

@@ -62,13 +62,15 @@ class Receipts:
     def __init__(self, lake: Lake, destination: str, audience: str) -> None:
         self._lake = lake
         self.dataset = f"receipts/{destination}/{audience}"
-        with lake.connect() as connection:
-            found = connection.execute(
-                f"SELECT max(sequence), arg_max(audience_id, sequence) FROM ({self._source()})"
-            ).fetchall()
-        self._sequence: int = found[0][0] or 0
-        self.audience_id: str | None = found[0][1]
+        self._sequence = 0
+        self.audience_id: str | None = None
         """The vendor's audience that was written last; None before the first receipt."""
+        if files := lake.files(self.dataset):
+            # Files are named by their sequence number, and one file speaks of one audience of the vendor.
+            newest = files[-1]
+            self._sequence = int(newest.rsplit("/", 1)[-1].removesuffix(".parquet"))
+            with lake.filesystem.open(newest, "rb") as file:
+                self.audience_id = pq.read_table(file, columns=["audience_id"])["audience_id"][0].as_py()
 
     def register(self, connection: duckdb.DuckDBPyConnection, audience_id: str | None) -> None:
         """Create the view `receipts`: the newest row of every person in this audience of the vendor.
@@ -110,42 +112,47 @@ class Receipts:
         with self._lake.commit(self.dataset, f"{self._sequence:012d}") as path:
             pq.write_table(table, path)
 
-    def settle(self, audience_id: str, visible: pa.Table | None, is_count_confirmed: bool) -> None:
+    def settle(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        audience_id: str,
+        visible: pa.Table | None,
+        is_count_confirmed: bool,
+    ) -> None:
         """Mark what the vendor now confirms and leave one file with one row a person.
 
         `visible` is the vendor's list of members (None where it has none; then `is_count_confirmed` says whether its
         count agrees with the accepted rows). Writes nothing when nothing changed.
         """
         files = self._lake.files(self.dataset)
-        with self._lake.connect() as connection:
-            self.register(connection, audience_id)
-            if visible is not None:
-                connection.register("visible", visible)
-                confirmed = """(CASE
-                    WHEN action = 'remove' THEN state IN ('sent', 'unknown', 'accepted') AND NOT is_visible
-                    WHEN action = 'update' THEN state = 'accepted' AND is_visible
-                    ELSE state IN ('sent', 'unknown', 'accepted') AND is_visible
-                END)"""
-                seen = "member_key IN (SELECT key FROM visible)"
-            else:
-                confirmed = f"(state = 'accepted' AND {str(is_count_confirmed).lower()})"
-                seen = "NULL::BOOLEAN"
-            connection.execute(
-                f"""CREATE TEMP TABLE settled AS
-                SELECT * EXCLUDE (in_audience, is_visible) REPLACE (
-                    CASE WHEN {confirmed} THEN 'confirmed' ELSE state END AS state)
-                FROM (SELECT *, {seen} AS is_visible FROM receipts)"""
-            )
-            changed = connection.execute(
-                "SELECT count(*) FROM settled JOIN receipts USING (member_key) WHERE settled.state <> receipts.state"
-            ).fetchall()[0][0]
-            rows = connection.execute("SELECT count(*) FROM settled").fetchall()[0][0]
-            if not rows or (len(files) <= 1 and not changed):
-                return
-            self._sequence += 1
-            connection.execute("UPDATE settled SET sequence = ?", [self._sequence])
-            with self._lake.commit(self.dataset, f"{self._sequence:012d}") as path:
-                connection.execute(f"COPY (FROM settled ORDER BY member_key) TO '{path}' (FORMAT parquet)")
+        self.register(connection, audience_id)
+        if visible is not None:
+            connection.register("visible", visible)
+            confirmed = """(CASE
+                WHEN action = 'remove' THEN state IN ('sent', 'unknown', 'accepted') AND NOT is_visible
+                WHEN action = 'update' THEN state = 'accepted' AND is_visible
+                ELSE state IN ('sent', 'unknown', 'accepted') AND is_visible
+            END)"""
+            seen = "member_key IN (SELECT key FROM visible)"
+        else:
+            confirmed = f"(state = 'accepted' AND {str(is_count_confirmed).lower()})"
+            seen = "NULL::BOOLEAN"
+        connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE settled AS
+            SELECT * EXCLUDE (in_audience, is_visible) REPLACE (
+                CASE WHEN {confirmed} THEN 'confirmed' ELSE state END AS state)
+            FROM (SELECT *, {seen} AS is_visible FROM receipts)"""
+        )
+        changed = connection.execute(
+            "SELECT count(*) FROM settled JOIN receipts USING (member_key) WHERE settled.state <> receipts.state"
+        ).fetchall()[0][0]
+        rows = connection.execute("SELECT count(*) FROM settled").fetchall()[0][0]
+        if not rows or (len(files) <= 1 and not changed):
+            return
+        self._sequence += 1
+        connection.execute("UPDATE settled SET sequence = ?", [self._sequence])
+        with self._lake.commit(self.dataset, f"{self._sequence:012d}") as path:
+            connection.execute(f"COPY (FROM settled ORDER BY member_key) TO '{path}' (FORMAT parquet)")
         # Only after the new file stands: a kill in between leaves older rows that the newer ones outrank.
         for file in files:
             self._lake.remove(file.removeprefix(self._lake.root))

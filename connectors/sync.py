@@ -73,10 +73,10 @@ def make_plan(lake: Lake, audience: Audience, destination: Destination, as_of: d
     check_source(lake, audience, as_of)
     receipts = Receipts(lake, destination.name, audience.name)
     fingerprint = world_fingerprint(lake, audience, receipts)
-    types = field_types(lake, audience, destination)
-    audience_id = destination.find_audience(audience, receipts.audience_id)
-    read_back = _read_back(destination, audience_id)
     with lake.connect() as connection:
+        types = field_types(connection, lake, audience, destination)
+        audience_id = destination.find_audience(audience, receipts.audience_id)
+        read_back = _read_back(destination, audience_id)
         receipts.register(connection, audience_id)
         compare(
             connection,
@@ -150,7 +150,7 @@ class _Push:
     ) -> None:
         self.plan, self.destination, self.receipts, self.connection = plan, destination, receipts, connection
         self.audience = plan.audience
-        self.types = field_types(lake, plan.audience, destination)
+        self.types = field_types(connection, lake, plan.audience, destination)
         self.lake = lake
         self.audience_id = plan.audience_id
         self.result = SyncResult(destination.name, plan.audience.name)
@@ -297,7 +297,7 @@ class _Push:
         if self.destination.lists_members:
             visible = self._listed(read_back)
             self.result.confirmed = self._allowed_in(visible)
-            self.receipts.settle(self.audience_id, visible, is_count_confirmed=False)
+            self.receipts.settle(self.connection, self.audience_id, visible, is_count_confirmed=False)
             return
         self.receipts.register(self.connection, self.audience_id)
         expected, confirmed_before = self.connection.execute(
@@ -307,7 +307,7 @@ class _Push:
         count = self.destination.count(self.audience_id)
         self.result.confirmed = min(max(expected, count.lower), count.upper) if count.is_settled else confirmed_before
         is_confirmed = count.is_settled and count.lower <= expected <= count.upper
-        self.receipts.settle(self.audience_id, None, is_count_confirmed=is_confirmed)
+        self.receipts.settle(self.connection, self.audience_id, None, is_count_confirmed=is_confirmed)
 
     def _listed(self, read_back: pa.Table | None) -> pa.Table:
         """The vendor's list after our changes; looked at again for a while when it lags behind."""

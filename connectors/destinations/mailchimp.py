@@ -169,6 +169,8 @@ class Mailchimp:
         return pa.Table.from_pylist(rows, schema=OPT_OUTS)
 
     def add(self, audience_id: str, members: Sequence[Member]) -> list[Outcome]:
+        if not members:
+            return []
         outcomes = self._create(members)
         known = [member for member in members if outcomes[member.key].reason == "exists"]
         if any(member.fields for member in known):
@@ -178,7 +180,7 @@ class Mailchimp:
         return [Outcome(o.key, o.state, "" if o.state == "accepted" else o.reason) for o in outcomes.values()]
 
     def update(self, audience_id: str, members: Sequence[Member]) -> list[Outcome]:
-        return list(self._write_fields(members).values())
+        return list(self._write_fields(members).values()) if members else []
 
     def remove(self, audience_id: str, departures: Sequence[Departure]) -> list[Outcome]:
         addresses = {departure.key: departure.address or "" for departure in departures}

@@ -186,6 +186,8 @@ class Meta:
             after = {"after": page["paging"]["cursors"]["after"]}
 
     def _upload(self, method: str, audience_id: str, payload: dict[str, Any], keys: Sequence[str]) -> list[Outcome]:
+        if not keys:
+            return []
         for attempt in range(ATTEMPTS):
             session_id = secrets.randbelow(2**63 - 1) + 1
             session = {

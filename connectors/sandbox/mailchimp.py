@@ -38,6 +38,7 @@ LONGEST_BATCH = 500
 SIMULTANEOUS_CONNECTIONS = 10
 
 _TABLES = """
+create sequence if not exists mailchimp_segment_id start 100001;
 create table if not exists mailchimp_forgotten (hash varchar);
 create table if not exists mailchimp_segments (id bigint, name varchar, created_at timestamp, updated_at timestamp);
 create table if not exists mailchimp_segment_members (segment_id bigint, hash varchar, added_at timestamp);

@@ -75,9 +75,9 @@ def edit(
 
 
 def _create(cursor: duckdb.DuckDBPyConnection, name: str, now: datetime) -> int:
-    highest = cursor.execute("select coalesce(max(id), 100000) from mailchimp_segments").fetchall()[0][0]
-    cursor.execute("insert into mailchimp_segments values (?, ?, ?, ?)", [highest + 1, name, now, now])
-    return int(highest) + 1
+    segment_id = int(cursor.execute("select nextval('mailchimp_segment_id')").fetchall()[0][0])
+    cursor.execute("insert into mailchimp_segments values (?, ?, ?, ?)", [segment_id, name, now, now])
+    return segment_id
 
 
 def _statuses() -> str:

@@ -14,11 +14,11 @@ from connectors.sandbox.meta_users import GraphError, parameter
 from connectors.sandbox.state import State
 
 PREFIX = "/meta/v26.0"
-FIRST_AUDIENCE = 23850000000000000
 DEFAULT_FIELDS = ("id",)
 
 
 _TABLES = """
+create sequence if not exists meta_audience_id start 23850000000000001;
 create table if not exists meta_audiences (id varchar, account_id varchar, name varchar, description varchar,
     subtype varchar, customer_file_source varchar, retention_days bigint, form varchar, created_at timestamp,
     changed_at timestamp, shown_count bigint, reads_left bigint, operation_code bigint);
@@ -162,11 +162,11 @@ def _account(api: flask.Blueprint, state: State) -> None:
         ):
             raise GraphError(100, "(#100) Param customer_file_source must be one of the known values", subcode=1870049)
         with state.write() as cursor:
-            number = cursor.execute("select count(*) from meta_audiences").fetchall()[0][0]
+            audience_id = str(cursor.execute("select nextval('meta_audience_id')").fetchall()[0][0])
             cursor.execute(
                 "insert into meta_audiences values (?, ?, ?, ?, ?, ?, ?, null, ?, ?, 0, 0, 200)",
                 [
-                    str(FIRST_AUDIENCE + number + 1),
+                    audience_id,
                     account,
                     name,
                     parameter("description") or "",
@@ -177,7 +177,7 @@ def _account(api: flask.Blueprint, state: State) -> None:
                     state.now(),
                 ],
             )
-        return {"id": str(FIRST_AUDIENCE + number + 1), "message": "For mobile audiences, enable the app for ads."}
+        return {"id": audience_id, "message": "For mobile audiences, enable the app for ads."}
 
     @api.get("/<account>/customaudiencestos")
     def terms(account: str) -> Any:
