@@ -140,7 +140,7 @@ def load(
 def batches(
     dataset: ds.Dataset, target: Target, features: Features, as_of: datetime, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pd.DataFrame]:
-    """The rows of one as-of time as frames of at most `batch_rows`, one at a time in memory."""
+    """The rows of one as-of time as frames of at most `batch_rows` in key order, one at a time in memory."""
     wanted = pc.field("as_of") == pa.scalar(as_of, dataset.schema.field("as_of").type)
     columns = [*target.keys, *(name for name in features.names if name not in target.keys)]
     # No read-ahead: the scanner would otherwise keep sixteen batches a file in flight.
@@ -149,7 +149,7 @@ def batches(
     )
     for batch in scanner.to_batches():
         if batch.num_rows:
-            yield to_frame(batch, target, features)
+            yield to_frame(batch, target, features).sort_values(list(target.keys), ignore_index=True)
 
 
 def to_frame(batch: pa.RecordBatch, target: Target, features: Features) -> pd.DataFrame:
