@@ -5,6 +5,19 @@
 {% macro default__unnest_list(list, alias) %}cross join unnest({{ list }}) as {{ alias }}_rows ({{ alias }}){% endmacro %}
 {% macro spark__unnest_list(list, alias) %}lateral view explode({{ list }}) {{ alias }}_rows as {{ alias }}{% endmacro %}
 
+{# The same with each element's place: `{{ unnest_with_place('events.items', 'item') }}`, then `{{ place_of('item') }}`, from 1. #}
+{% macro unnest_with_place(list, alias) %}{{ return(adapter.dispatch('unnest_with_place', 'kizuna')(list, alias)) }}{% endmacro %}
+{% macro default__unnest_with_place(list, alias) -%}
+  cross join unnest({{ list }}) with ordinality as {{ alias }}_rows ({{ alias }}, {{ alias }}_place)
+{%- endmacro %}
+{% macro spark__unnest_with_place(list, alias) -%}
+  lateral view posexplode({{ list }}) {{ alias }}_rows as {{ alias }}_place, {{ alias }}
+{%- endmacro %}
+
+{% macro place_of(alias) %}{{ return(adapter.dispatch('place_of', 'kizuna')(alias)) }}{% endmacro %}
+{% macro default__place_of(alias) %}cast({{ alias }}_place as bigint){% endmacro %}
+{% macro spark__place_of(alias) %}cast({{ alias }}_place + 1 as bigint){% endmacro %}
+
 {# The value of one GA4 event parameter, as text; a value may sit in string_value one day and int_value the next. #}
 {% macro event_parameter(key) %}{{ return(adapter.dispatch('event_parameter', 'kizuna')(key)) }}{% endmacro %}
 {% macro default__event_parameter(key) %}

@@ -83,7 +83,10 @@ next_orders as (
     min(orders.ordered_at) as ordered_at
   from carts
   inner join {{ ref('orders') }} as orders
-    on carts.customer_id = orders.customer_id and orders.ordered_at >= carts.created_at
+    on
+      carts.customer_id = orders.customer_id
+      and orders.ordered_at >= carts.created_at
+      and orders.ordered_at <= {{ as_of() }}
   group by carts.cart_id
 )
 

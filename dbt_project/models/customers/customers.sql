@@ -70,7 +70,11 @@ counted as (
 
 select
   counted.customer_id,
-  {{ fold_width("concat_ws(' ', known.first_name, known.last_name)") }} as display_name,
+  -- a Japanese name is read family name first
+  {{ fold_width(
+    "case when known.locale like 'ja%' or " ~ matches_pattern('known.last_name', '[^ -~]')
+    ~ " then concat_ws(' ', known.last_name, known.first_name) else concat_ws(' ', known.first_name, known.last_name) end"
+  ) }} as display_name,
   known.first_name,
   known.last_name,
   known.country,

@@ -54,7 +54,8 @@ guarded as (
       when named.is_deleted then 'record_deleted'
       when named.identifier_type in ('email', 'phone') and usage.name_count > {{ var('shared_identifier_limit') }}
         then 'too_many_people'
-      when named.is_role_address and usage.name_count > 1 then 'role_address'
+      -- a mailbox several people read: only records that also carry the same name are one person
+      when named.is_role_address then 'role_address'
       when named.identifier_type = 'phone' and usage.name_count > 1 and named.name_key is null then 'no_name_on_shared_phone'
       when named.identifier_type = 'phone' and usage.name_count > 1 then 'only_same_name'
       when named.identifier_type = 'email' and named.name_key is not null and name_ranks.name_rank > 1 then 'only_same_name'

@@ -1,5 +1,6 @@
 select
   events.event_id,
+  {{ place_of('item') }} as item_position,
   events.event_name,
   events.event_at,
   events.session_id,
@@ -10,4 +11,4 @@ select
   coalesce(item.quantity, 1) as quantity,
   {{ money('item.price') }} as price
 from {{ ref('stg_ga4__events') }} as events
-{{ unnest_list('events.items', 'item') }}
+{{ unnest_with_place('events.items', 'item') }}

@@ -14,6 +14,7 @@ with versions as (
 )
 
 select
+  subscriberIdString as address_as_given,
   {{ normalise_email('subscriberIdString') }} as email,
   subscriptionId as subscription_id,
   subscriptionName as subscription_name,
