@@ -22,25 +22,14 @@ from pyarrow.parquet import ParquetWriter
 
 from connectors.http import ContractError, redact
 from connectors.lake import SCHEMA_FILE, Lake, commit_name
-from connectors.parsing import CHUNK_BYTES, lines_of, parsed
-from connectors.shape import (
-    EACH,
-    Shape,
-    describe_misfit,
-    is_acceptable,
-    json_structure,
-    leftover_in_json,
-    literal,
-    path_in_json,
-    path_name,
-    quoted,
-    row_shape,
-    undeclared_in_structure,
-)
+from connectors.nesting import nested_rows
+from connectors.parsing import Typing, lines_of
+from connectors.shape import EACH, literal, quoted, row_shape
 from connectors.stream import Page, Stream
 
-MEMORY_LIMIT = "640MB"
+MEMORY_LIMIT = "768MB"
 ROWS_AT_ONCE = 50_000
+CHUNK_BYTES = 32 << 20
 # A few odd rows are data errors and are kept aside; more than that and the vendor has changed something.
 TOLERATED_BAD_ROWS = 3
 TOLERATED_BAD_SHARE = 0.01
@@ -84,12 +73,11 @@ class Landing:
         self.connection = lake.connect()
         self.connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         self.connection.execute(f"SET temp_directory = {literal(str(self._scratch / 'spill'))}")
-        self.connection.execute("SET preserve_insertion_order = false")
         declared = ", ".join(f"{quoted(name)} {type_text}" for name, type_text in stream.types.items())
         self.connection.execute(
             f"CREATE TABLE staged ({declared}, _extra VARCHAR, _is_deleted BOOLEAN, _row_hash VARCHAR)"
         )
-        self.connection.execute("CREATE TABLE bad (_field VARCHAR, _reason VARCHAR, _row VARCHAR)")
+        self._typing = Typing(self.connection)
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._form: _Form | None = None
@@ -104,16 +92,18 @@ class Landing:
 
     def add(self, page: Page) -> None:
         """Take one page; an empty one is harmless."""
+        self._partitions |= page.partitions
+        if page.children:
+            self.flush()
+            for values, extra, source in nested_rows(self._typing, self.stream, page):
+                self._insert(self._cast(values, extra), source, False)
+            return
         form = _Form(
-            page.path,
-            tuple(sorted(page.constants.items())),
-            tuple(sorted(page.unwrap.items())),
-            page.is_deleted,
+            page.path, tuple(sorted(page.constants.items())), tuple(sorted(page.unwrap.items())), page.is_deleted
         )
         if self._form != form:
             self.flush()
             self._form = form
-        self._partitions |= page.partitions
         for lines in lines_of(page):
             self._buffer.append(lines)
             self._buffered += len(lines)
@@ -123,6 +113,7 @@ class Landing:
     def land(self) -> Landed:
         """Commit what is new; ContractError (and nothing committed) when too many rows do not look as declared."""
         self.flush()
+        self._reject_empty()
         seen, bad = self._count("staged"), self._count("bad")
         self._refuse_broken_contract(seen + bad)
         landed = Landed(seen=seen)
@@ -136,111 +127,48 @@ class Landing:
     def flush(self) -> None:
         """Type what has been added so far."""
         if self._buffer and self._form:
-            self._stage(b"".join(self._buffer), self._form)
+            constants, unwrap = dict(self._form.constants), dict(self._form.unwrap)
+            types = {name: kind for name, kind in self.stream.types.items() if name not in constants}
+            extra = self._typing.type_chunk(b"".join(self._buffer), self._form.path, row_shape(types, unwrap))
+            values = {name: literal(value) for name, value in constants.items()} | {
+                name: f"{quoted(name)}.{quoted(unwrap[name])}" if name in unwrap else quoted(name) for name in types
+            }
+            self._insert(self._cast(values, extra), "typed", self._form.is_deleted)
         self._buffer, self._buffered = [], 0
 
-    # ── from bytes to typed rows ──
-
-    def _stage(self, chunk: bytes, form: _Form) -> None:
-        types = {name: t for name, t in self.stream.types.items() if name not in dict(form.constants)}
-        shape = row_shape(types, dict(form.unwrap))
-        try:
-            rows, leftovers = parsed(chunk, form.path, shape)
-        except pa.ArrowInvalid:
-            leftovers = self._stage_carefully(chunk, form, shape)
-        else:
-            self.connection.register("typed", rows)
-        try:
-            self._insert(types, form, leftovers)
-        finally:
-            self.connection.execute("DROP VIEW IF EXISTS typed")
-            self.connection.execute("DROP TABLE IF EXISTS careful")
-
-    def _insert(self, types: Mapping[str, str], form: _Form, leftovers: "dict[str, str]") -> None:
-        constants, unwrap = dict(form.constants), dict(form.unwrap)
-        values = []
-        for name, type_text in self.stream.types.items():
-            if name in constants:
-                value = literal(constants[name])
-            else:
-                value = f"{quoted(name)}.{quoted(unwrap[name])}" if name in unwrap else quoted(name)
-            values.append(f"CAST({value} AS {type_text}) AS {quoted(name)}")
-        extra = "NULL"
-        if leftovers:
-            pairs = ", ".join(f"{literal(name)}, {expression}" for name, expression in leftovers.items())
-            extra = f"nullif(json_merge_patch('{{}}', json_object({pairs}))::VARCHAR, '{{}}')"
-        names = ", ".join(quoted(name) for name in self.stream.types)
-        self.connection.execute(f"CREATE TEMP VIEW shaped AS SELECT {', '.join(values)}, {extra} AS _extra FROM typed")
-        empty = self._emptiness()
-        self.connection.execute(
-            f"""
-            INSERT INTO staged
-            SELECT {names}, _extra, {form.is_deleted}, lower(to_hex(hash({names}, _extra, {form.is_deleted})))
-            FROM shaped WHERE {empty} IS NULL
-            """
-        )
-        self.connection.execute(
-            f"INSERT INTO bad SELECT {empty}, 'required but empty', to_json(shaped)::VARCHAR "
-            f"FROM shaped WHERE {empty} IS NOT NULL"
-        )
-        self.connection.execute("DROP VIEW shaped")
-
-    def _emptiness(self) -> str:
-        """SQL naming the first key or required field that is empty, NULL when none is."""
-        needed = dict.fromkeys((*self.stream.key, *self.stream.required))
-        cases = " ".join(f"WHEN {quoted(name)} IS NULL THEN {literal(name)}" for name in needed)
-        return f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"
-
-    def _stage_carefully(self, chunk: bytes, form: _Form, shape: Shape) -> dict[str, str]:
-        """Sort out the misfits of a chunk that Arrow refused; leaves the good rows typed as the view `typed`."""
-        lines = pa.table({"line": pa.array(chunk.decode("utf-8", errors="replace").split("\n"), pa.string())})
-        self.connection.register("lines", lines)
-        assert shape.fields is not None
-        columns = {
-            name: is_acceptable(f"json_extract(row, '$.{quoted(name)}')", child) for name, child in shape.fields.items()
-        }
-        misfits = ", ".join(f"CASE WHEN NOT {fits} THEN {literal(name)} END" for name, fits in columns.items())
-        row = "line"
-        if form.path:
-            row = f"unnest(from_json(json_extract(line, {literal(path_in_json(form.path))}), '[\"JSON\"]'))"
-        try:
-            self.connection.execute(
-                "INSERT INTO bad SELECT NULL, 'not JSON', line FROM lines "
-                "WHERE NOT json_valid(line) AND trim(line) <> ''"
-            )
-            self.connection.execute(
-                f"""
-                CREATE TABLE careful AS
-                SELECT row, coalesce({misfits}) AS misfit
-                FROM (SELECT {row}::JSON AS row FROM lines WHERE json_valid(line))
-                WHERE json_type(row) IS DISTINCT FROM 'NULL'
-                """
-            )
-        finally:
-            self.connection.unregister("lines")
-        for name, text in self.connection.execute(
-            "SELECT misfit, row::VARCHAR FROM careful WHERE misfit IS NOT NULL"
-        ).fetchall():
-            at, expected, _ = describe_misfit(json.loads(text).get(name), shape.fields[name], (name,))
-            self.connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
-        self.connection.execute("DELETE FROM careful WHERE misfit IS NOT NULL")
-        structure = literal(json.dumps(json_structure(shape)))
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW typed AS SELECT unnest(from_json(row, {structure})), row AS _row FROM careful"
-        )
-        found = self.connection.execute("SELECT json_group_structure(row)::VARCHAR FROM careful").fetchone()
-        paths = undeclared_in_structure(shape, json.loads(found[0])) if found and found[0] else ()
-        return {path_name(path): leftover_in_json("_row", path) for path in paths}
-
     # ── from typed rows to commits ──
+
+    def _cast(self, values: Mapping[str, str], extra: str) -> str:
+        columns = [f"CAST({values[name]} AS {kind}) AS {quoted(name)}" for name, kind in self.stream.types.items()]
+        return f"{', '.join(columns)}, {extra} AS _extra"
+
+    def _insert(self, columns: str, source: str, is_deleted: bool) -> None:
+        names = ", ".join(quoted(name) for name in self.stream.types)
+        self.connection.execute(
+            f"INSERT INTO staged SELECT *, {is_deleted}, lower(to_hex(hash({names}, _extra, {is_deleted}))) "
+            f"FROM (SELECT {columns} FROM {source})"
+        )
+
+    def _reject_empty(self) -> None:
+        """Put rows without a key or a required field aside."""
+        needed = dict.fromkeys((*self.stream.key, *self.stream.required))
+        if not needed:
+            return
+        empty = f"CASE {' '.join(f'WHEN {quoted(n)} IS NULL THEN {literal(n)}' for n in needed)} END"
+        # Tombstones hold their key and nothing else.
+        where = f"{empty} IS NOT NULL AND NOT (_is_deleted AND {quoted(next(iter(needed)))} IS NOT NULL)"
+        self.connection.execute(
+            f"INSERT INTO bad SELECT {empty}, 'required but empty', to_json(staged)::VARCHAR FROM staged WHERE {where}"
+        )
+        self.connection.execute(f"DELETE FROM staged WHERE {where}")
 
     def _refuse_broken_contract(self, total: int) -> None:
         worst = self.connection.execute(
             "SELECT _field, _reason, count(*), min(_row) FROM bad GROUP BY ALL ORDER BY count(*) DESC LIMIT 1"
-        ).fetchone()
+        ).fetchall()
         if not worst:
             return
-        name, reason, count, row = worst
+        [(name, reason, count, row)] = worst
         is_all = count == total and total > 1
         if not is_all and count <= max(TOLERATED_BAD_ROWS, total * TOLERATED_BAD_SHARE):
             return
@@ -304,13 +232,12 @@ class Landing:
             return False
         old = f"SELECT _row_hash FROM read_parquet({literal(self.lake.path(self.dataset, f'{part}.parquet'))})"
         new = f"SELECT _row_hash FROM fresh WHERE part = {literal(part)}"
-        found = self.connection.execute(
-            f"SELECT count(*) FROM (({new} EXCEPT ALL {old}) UNION ALL ({old} EXCEPT ALL {new}))"
-        ).fetchone()
-        return found == (0,)
+        return self._count(f"(({new} EXCEPT ALL {old}) UNION ALL ({old} EXCEPT ALL {new}))") == 0
 
     def _write(self, rows: str) -> str:
         name = commit_name()
+        # The order of rows in the file means nothing, and keeping it would keep much of the file in memory.
+        self.connection.execute("SET preserve_insertion_order = false")
         with self.lake.commit(self.dataset, name) as path:
             self.connection.execute(
                 f"COPY (SELECT {self._landed_columns()} FROM ({rows})) TO {literal(path)} "
@@ -328,8 +255,7 @@ class Landing:
         # The overlap reads a bad row again every night; it is reported once.
         known = f"SELECT _row FROM read_parquet({_list(files)})" if files else "SELECT NULL WHERE false"
         rows = f"SELECT DISTINCT _reason, _field, _row FROM bad WHERE _row NOT IN ({known})"
-        found = self.connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()
-        landed.rejected = found[0] if found else 0
+        landed.rejected = self._count(f"({rows})")
         if landed.rejected:
             with self.lake.commit(self.rejected_dataset) as path:
                 self.connection.execute(
@@ -338,8 +264,9 @@ class Landing:
                 )
 
     def _count(self, table: str) -> int:
-        found = self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-        return int(found[0]) if found else 0
+        # fetchall, here and everywhere: DuckDB refuses relations while a result has rows left to fetch.
+        [(count,)] = self.connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+        return int(count)
 
 
 def _by_value(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -1,19 +1,31 @@
-"""The fast way from JSON text to typed columns: Arrow's reader, a few dozen megabytes at a time."""
+"""From JSON text to typed columns: Arrow's reader, and a careful way in SQL for chunks that Arrow refuses."""
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 
+import duckdb
 import pyarrow as pa
 import pyarrow.json as arrow_json
 
-from connectors.nesting import nested_lines
-from connectors.shape import Shape, arrow_type, leftover_in_columns, path_name, undeclared_in_arrow
+from connectors.shape import (
+    PARENT,
+    Shape,
+    arrow_type,
+    describe_misfit,
+    is_acceptable,
+    json_structure,
+    leftover_in_columns,
+    leftover_in_json,
+    literal,
+    path_in_json,
+    path_name,
+    quoted,
+    undeclared_in_arrow,
+    undeclared_in_structure,
+)
 from connectors.stream import Page
 
-CHUNK_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
-NESTED_LINES_AT_ONCE = 2000
 
 
 def lines_of(page: Page) -> Iterator[bytes]:
@@ -26,16 +38,78 @@ def lines_of(page: Page) -> Iterator[bytes]:
         text = page.content if page.is_lines else page.content.replace(b"\n", b" ").replace(b"\r", b" ")
         if text.strip():
             yield text if text.endswith(b"\n") else text + b"\n"
-    elif page.children:
-        # A hundred thousand appends of one line each would cost more than the parsing.
-        nested = nested_lines(page.content, page.children)
-        while block := b"".join(islice(nested, NESTED_LINES_AT_ONCE)):
-            yield block
     else:
         with page.content.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 block += file.readline()
                 yield block if block.endswith(b"\n") else block + b"\n"
+
+
+class Typing:
+    """Types chunks of JSON lines within a connection; misfits are put aside in its table `bad`.
+
+    `spoiled` holds the parents of nested rows that were put aside.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        connection.execute("CREATE TABLE bad (_field VARCHAR, _reason VARCHAR, _row VARCHAR)")
+        connection.execute("CREATE TABLE spoiled (parent VARCHAR)")
+
+    def type_chunk(self, chunk: bytes, path: tuple[str, ...], shape: Shape) -> str:
+        """Make the chunk's rows the view `typed`; returns the SQL of their `_extra`."""
+        self.connection.execute("DROP VIEW IF EXISTS typed")
+        try:
+            rows, leftovers = parsed(chunk, path, shape)
+        except pa.ArrowInvalid:
+            leftovers = self._type_carefully(chunk, path, shape)
+        else:
+            self.connection.register("typed", rows)
+        if not leftovers:
+            return "NULL"
+        pairs = ", ".join(f"{literal(name)}, {expression}" for name, expression in leftovers.items())
+        return f"nullif(json_merge_patch('{{}}', json_object({pairs}))::VARCHAR, '{{}}')"
+
+    def _type_carefully(self, chunk: bytes, path: tuple[str, ...], shape: Shape) -> dict[str, str]:
+        """Sort out the misfits row by row; texts that can be read as the declared number or time are no misfits."""
+        lines = pa.table({"line": pa.array(chunk.decode("utf-8", errors="replace").split("\n"), pa.string())})
+        assert shape.fields is not None
+        columns = {
+            name: is_acceptable(f"json_extract(row, '$.{quoted(name)}')", child) for name, child in shape.fields.items()
+        }
+        misfits = ", ".join(f"CASE WHEN NOT {fits} THEN {literal(name)} END" for name, fits in columns.items())
+        row = "line"
+        if path:
+            row = f"unnest(from_json(json_extract(line, {literal(path_in_json(path))}), '[\"JSON\"]'))"
+        self.connection.register("lines", lines)
+        self.connection.execute(
+            "INSERT INTO bad SELECT NULL, 'not JSON', line FROM lines WHERE NOT json_valid(line) AND trim(line) <> ''"
+        )
+        self.connection.execute(
+            f"""
+            CREATE OR REPLACE TABLE careful AS
+            SELECT row, coalesce({misfits}) AS misfit
+            FROM (SELECT {row}::JSON AS row FROM lines WHERE json_valid(line))
+            WHERE json_type(row) IS DISTINCT FROM 'NULL'
+            """
+        )
+        self.connection.unregister("lines")
+        for name, text in self.connection.execute(
+            "SELECT misfit, row::VARCHAR FROM careful WHERE misfit IS NOT NULL"
+        ).fetchall():
+            value = json.loads(text)
+            at, expected, _ = describe_misfit(value.get(name), shape.fields[name], (name,))
+            self.connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
+            if PARENT in shape.fields:
+                self.connection.execute("INSERT INTO spoiled VALUES (?)", [str(value.get(PARENT))])
+        self.connection.execute("DELETE FROM careful WHERE misfit IS NOT NULL")
+        structure = literal(json.dumps(json_structure(shape)))
+        self.connection.execute(
+            f"CREATE TEMP VIEW typed AS SELECT unnest(from_json(row, {structure})), row AS _row FROM careful"
+        )
+        [(found,)] = self.connection.execute("SELECT json_group_structure(row)::VARCHAR FROM careful").fetchall()
+        paths = undeclared_in_structure(shape, json.loads(found)) if found else ()
+        return {path_name(path): leftover_in_json("_row", path) for path in paths}
 
 
 def parsed(chunk: bytes, path: tuple[str, ...], shape: Shape) -> tuple[pa.Table, dict[str, str]]:

@@ -10,6 +10,8 @@ import pyarrow as pa
 
 # A step of a path that goes into every element of a list.
 EACH = "[]"
+# The field by which a nested row that is a line of its own names its parent.
+PARENT = "__parentId"
 Path = tuple[str, ...]
 
 

@@ -258,6 +258,62 @@ def test_rows_listed_as_deleted_are_marked(lake: Lake) -> None:
     assert back.rows == 1
 
 
+BULK = {"lineItems": "l"}
+
+
+def bulk(tmp_path: Path, *lines: dict[str, Any]) -> Page:
+    path = tmp_path / f"bulk-{len(list(tmp_path.iterdir()))}.jsonl"
+    path.write_bytes(b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines))
+    return Page(path, is_lines=True, children=BULK)
+
+
+def parent(number: int, **changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in order(number, **changes).items() if name != "lineItems"}
+
+
+def child(number: int, of: int, **changes: Any) -> dict[str, Any]:
+    return {"id": f"l{number}", "quantity": number, "price": "1.5", "__parentId": f"o{of}"} | changes
+
+
+LINES = [parent(1), child(11, 1), child(12, 1), parent(2), parent(3), child(31, 3)]
+
+
+@pytest.mark.parametrize("order_of_lines", [(0, 1, 2, 3, 4, 5), (0, 3, 4, 1, 2, 5), (1, 5, 2, 4, 3, 0)])
+def test_nested_lines_find_their_parents_in_any_order(
+    lake: Lake, tmp_path: Path, order_of_lines: tuple[int, ...]
+) -> None:
+    landed = land(lake, bulk(tmp_path, *(LINES[at] for at in order_of_lines)))
+    assert (landed.rows, landed.rejected) == (3, 0)
+    found = rows(lake, select="id, list_transform(lineItems, lambda x: x.id), lineItems[1].quantity, _extra")
+    assert found == [("o1", ["l11", "l12"], 11, None), ("o2", [], None, None), ("o3", ["l31"], 31, None)]
+
+
+def test_bulk_and_page_give_the_same_row(lake: Lake, tmp_path: Path) -> None:
+    one = order(1)
+    one["lineItems"] = [{"id": "l11", "quantity": 11, "price": "1.5"}, {"id": "l12", "quantity": 12, "price": "1.5"}]
+    land(lake, bulk(tmp_path, *LINES[:3]))
+    assert land(lake, page(one), at=NOW + timedelta(days=1)).rows == 0
+
+
+def test_child_without_parent_and_parent_with_bad_child_are_rejected(lake: Lake, tmp_path: Path) -> None:
+    good = [line for n in range(20, 40) for line in (parent(n), child(n, n))]
+    bad = child(12, 1, quantity="two")
+    landed = land(lake, bulk(tmp_path, parent(1), child(11, 1), bad, child(99, 98), *good))
+    assert landed.rows == 20
+    assert [row[0] for row in rows(lake, "rejected/shop/orders", "_reason")] == [
+        "a nested row is bad",
+        "is not BIGINT",
+        "its parent is not in the file",
+    ]
+
+
+def test_undeclared_fields_of_nested_lines_are_kept(lake: Lake, tmp_path: Path) -> None:
+    land(lake, bulk(tmp_path, parent(1, note="x"), child(11, 1, gift=True), child(12, 1), parent(2), child(21, 2)))
+    found = dict(rows(lake, select="id, _extra"))
+    assert json.loads(found["o1"]) == {"note": "x", "lineItems[]": [{"gift": True}, None]}
+    assert found["o2"] is None
+
+
 PARTITIONED = Stream(
     "events", columns({"_table": "VARCHAR", "name": "VARCHAR"}), key=(), partition_by="_table", sweep_every=None
 )
