@@ -10,6 +10,7 @@ from google.auth import exceptions as google_exceptions
 from google.auth import jwt
 
 from connectors.sandbox import bigquery_jobs, credentials, google_key
+from connectors.sandbox.bigquery_notes import TableNotes
 from connectors.sandbox.bigquery_rows import table_schema
 from connectors.sandbox.bigquery_sql import (
     DATASET,
@@ -34,14 +35,12 @@ SCOPES = (
     "https://www.googleapis.com/auth/cloud-platform.read-only",
 )
 TOKYO = timedelta(hours=9)
-_SETTLED_HOURS = 24 - 9 + 26
-"""A daily table is last written 26 hours after the end of its day in Tokyo, unless its rows change later."""
 
 
 def blueprint(state: State) -> Blueprint:
     vendor = Blueprint("bigquery", __name__)
     jobs = bigquery_jobs.Jobs(state)
-    _prepare_tables(state)
+    notes = TableNotes(state)
     project = "/bigquery/v2/projects/<project>"
     tables = f"{project}/datasets/<dataset>/tables"
 
@@ -75,7 +74,7 @@ def blueprint(state: State) -> Blueprint:
 
     @vendor.get(f"{tables}/<table_id>")
     def get_table(project: str, dataset: str, table_id: str) -> Response:
-        return _json(_table(state, project, _existing(state, dataset, table_id)))
+        return _json(_table(state, notes, project, _existing(state, dataset, table_id)))
 
     @vendor.get(f"{tables}/<table_id>/data")
     def table_data(project: str, dataset: str, table_id: str) -> Response:
@@ -232,12 +231,11 @@ def _milliseconds(moment: datetime) -> int:
     return int((moment - datetime(1970, 1, 1)).total_seconds() * 1000)
 
 
-def _table(state: State, project: str, day: DayTable) -> dict[str, Any]:
-    count, digest = state.rows(f"select {_ROWS_OF} from ga4_events e where {day.condition}")[0]
-    modified = _modified(state, day, count, digest)
+def _table(state: State, notes: TableNotes, project: str, day: DayTable) -> dict[str, Any]:
+    count, modified = notes.look(day)
     return {
         "kind": "bigquery#table",
-        "etag": f"{digest}",
+        "etag": f"{day.table_id}-{_milliseconds(modified)}",
         "id": f"{project}:{DATASET}.{day.table_id}",
         "selfLink": request.base_url,
         "tableReference": _dataset(project) | {"tableId": day.table_id},
@@ -249,44 +247,6 @@ def _table(state: State, project: str, day: DayTable) -> dict[str, Any]:
         "type": "TABLE",
         "location": "US",
     }
-
-
-_ROWS_OF = "count(*), coalesce(sum(hash(e) % 1099511627776), 0)::hugeint"
-
-
-def _prepare_tables(state: State) -> None:
-    """Note what every table holds now: a later look that finds other rows knows that the table has changed."""
-    with state.lock, state.cursor() as cursor:
-        cursor.execute(
-            "create table if not exists bigquery_tables"
-            " (table_id varchar primary key, row_count bigint, digest hugeint, modified_at timestamp)"
-        )
-        if cursor.execute("select count(*) from bigquery_tables").fetchall()[0][0]:
-            return
-        cursor.execute(
-            f"""insert into bigquery_tables
-            select 'events_' || case when is_intraday then 'intraday_' else '' end || table_date, {_ROWS_OF},
-                case when is_intraday then ?
-                else least(?, strptime(table_date, '%Y%m%d') + to_hours({_SETTLED_HOURS})) end
-            from ga4_events e group by table_date, is_intraday""",
-            [state.now(), state.now()],
-        )
-
-
-def _modified(state: State, day: DayTable, count: int, digest: int) -> datetime:
-    """When the table last changed: as scheduled, until a look finds other rows than the look before."""
-    with state.lock, state.cursor() as cursor:
-        known = cursor.execute(
-            "select row_count, digest, modified_at from bigquery_tables where table_id = ?", [day.table_id]
-        ).fetchone()
-        if known is not None and known[:2] == (count, digest):
-            modified: datetime = known[2]
-            return modified
-        modified = state.now() if known is None else max(state.now(), known[2] + timedelta(seconds=1))
-        cursor.execute(
-            "insert or replace into bigquery_tables values (?, ?, ?, ?)", [day.table_id, count, digest, modified]
-        )
-        return modified
 
 
 def _event_schema(state: State) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class State:
             self._connection.close()
             raise RuntimeError(f"{self.directory} holds the state of world {found}, not of {expected}; delete it first")
         self.lock = threading.RLock()
+        self.changes_behind_vendors = 0
+        """How often `execute` has run: what the vendors' code has cached of its tables may be stale after it."""
         self.search_lag: dict[str, timedelta] = {}
         """How far a vendor's search and lists are behind its writes; none by default."""
         self._clock_lock = threading.Lock()
@@ -83,6 +85,7 @@ class State:
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Change the world behind the vendors' backs (late rows, deletes, opt-outs); returns the statement's rows."""
         with self.lock, self.cursor() as cursor:
+            self.changes_behind_vendors += 1
             result = cursor.execute(sql, parameters)
             return result.fetchall() if result.description else []
 
