@@ -198,7 +198,9 @@ def _create_candidates(
         for kind in ("email", "phone")
     )
     has_contact = " OR ".join(f"{kind} IS NOT NULL" for kind in destination.identifier_types)
-    unknown_stays = "false" if destination.idempotent_repeat else "r.state IN ('sent', 'unknown')"
+    # Where a repeat would act twice and nobody can be asked, a row of unknown outcome stays unknown.
+    can_settle = destination.idempotent_repeat or destination.lists_members
+    unknown_stays = "false" if can_settle else "r.state IN ('sent', 'unknown')"
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE candidates AS
         WITH wanted AS (
