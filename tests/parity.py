@@ -79,7 +79,13 @@ def start_build(engine: str, lake: Path, root: Path, previous: Path | None, as_o
         environment["JAVA_HOME"] = str(java_home(home))
     command = [sys.executable, "-m", "dbt.cli.main", "run", "--target", engine, "--vars", json.dumps(variables)]
     command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--no-use-colors"]
-    command += ["--target-path", str(home / "target"), "--log-path", str(home / "logs"), "--no-send-anonymous-usage-stats"]
+    command += [
+        "--target-path",
+        str(home / "target"),
+        "--log-path",
+        str(home / "logs"),
+        "--no-send-anonymous-usage-stats",
+    ]
     return subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -136,7 +142,9 @@ def compare(root: Path) -> Iterator[Comparison]:
                 yield Comparison(mart, 0, 0, 0, f"no file on {' and '.join(missing)}")
                 continue
             columns = connection.execute(f"DESCRIBE FROM read_parquet('{patterns['duckdb']}')").fetchall()
-            theirs = {row[0] for row in connection.execute(f"DESCRIBE FROM read_parquet('{patterns['spark']}')").fetchall()}
+            theirs = {
+                row[0] for row in connection.execute(f"DESCRIBE FROM read_parquet('{patterns['spark']}')").fetchall()
+            }
             if {row[0] for row in columns} != theirs:
                 odd = sorted({row[0] for row in columns} ^ theirs)
                 yield Comparison(mart, 0, 0, 0, f"columns differ: {', '.join(odd)}")

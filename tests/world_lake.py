@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from connectors.sandbox.schema import TABLES
 from tests.raw_lake import RAW_COLUMNS, write_empty
 
 
@@ -14,7 +15,8 @@ def _bag(amount: str, currency: str = "o.currency_code") -> str:
 
 
 _LINE_FIELDS = """id: 'gid://shopify/LineItem/' || l.id, sku: l.sku, title: l.title, quantity: l.quantity,
-    product: {id: 'gid://shopify/Product/' || l.product_id}, variant: {id: 'gid://shopify/ProductVariant/' || l.variant_id}"""
+    product: {id: 'gid://shopify/Product/' || l.product_id},
+    variant: {id: 'gid://shopify/ProductVariant/' || l.variant_id}"""
 
 _SELECTS = {
     "shopify/customers": """
@@ -33,7 +35,8 @@ _SELECTS = {
     "shopify/orders": f"""
         WITH lines AS (
           SELECT order_id, list({{{_LINE_FIELDS}, currentQuantity: l.current_quantity,
-            originalUnitPriceSet: {_bag("l.original_unit_price")}, discountedUnitPriceSet: {_bag("l.discounted_unit_price")}}}
+            originalUnitPriceSet: {_bag("l.original_unit_price")},
+            discountedUnitPriceSet: {_bag("l.discounted_unit_price")}}}
             ORDER BY l.id) AS lineItems
           FROM shopify_order_lines AS l JOIN shopify_orders AS o ON o.id = l.order_id GROUP BY order_id),
         refunds AS (
@@ -51,7 +54,8 @@ _SELECTS = {
           {_bag("total_discounts")} AS totalDiscountsSet, {_bag("total_tax")} AS totalTaxSet,
           {_bag("total_shipping")} AS totalShippingPriceSet, {_bag("total_refunded")} AS totalRefundedSet,
           coalesce(lineItems, []) AS lineItems, coalesce(refunds, []) AS refunds
-        FROM shopify_orders AS o LEFT JOIN lines ON lines.order_id = o.id LEFT JOIN refunds ON refunds.order_id = o.id""",
+        FROM shopify_orders AS o
+        LEFT JOIN lines ON lines.order_id = o.id LEFT JOIN refunds ON refunds.order_id = o.id""",
     "shopify/products": """
         WITH variants AS (
           SELECT product_id, list({id: 'gid://shopify/ProductVariant/' || v.id, sku: v.sku, title: v.title,
@@ -99,7 +103,8 @@ _SELECTS = {
         SELECT CASE WHEN is_intraday THEN 'intraday_' ELSE '' END || table_date AS _table,
           * EXCLUDE (table_date, is_intraday) FROM ga4_events""",
     "mailchimp/members": """
-        SELECT md5(lower(email)) AS id, 'list-1' AS list_id, email AS email_address, md5('u' || email) AS unique_email_id,
+        SELECT md5(lower(email)) AS id, 'list-1' AS list_id, email AS email_address,
+          md5('u' || email) AS unique_email_id,
           md5('c' || email) AS contact_id, full_name, status, unsubscribe_reason, timestamp_signup, timestamp_opt,
           last_changed, [] AS tags FROM mailchimp_members""",
 }
@@ -110,11 +115,7 @@ def write_world(root: Path, table_path: Callable[[str], Path]) -> Path:
     write_empty(root)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 2; SET memory_limit = '3GB'")
-        for table in (
-            "shopify_customers shopify_orders shopify_order_lines shopify_refunds shopify_products shopify_variants "
-            "shopify_checkouts shopify_checkout_lines hubspot_contacts hubspot_companies hubspot_deals hubspot_consents "
-            "ga4_events mailchimp_members"
-        ).split():
+        for table in TABLES:
             connection.execute(f"CREATE VIEW {table} AS FROM read_parquet('{table_path(table)}')")
         for stream, select in _SELECTS.items():
             columns = ", ".join(f'CAST("{name}" AS {type_}) AS "{name}"' for name, type_ in RAW_COLUMNS[stream].items())
