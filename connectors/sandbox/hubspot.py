@@ -6,13 +6,20 @@ ones, unknown properties are ignored, limits are told in headers (not on search)
 
 import json
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from connectors.sandbox import credentials, hubspot_consent, hubspot_writes
+from connectors.sandbox.hubspot_answers import (
+    Refusal,
+    error_body,
+    json_answer,
+    rate_limited,
+    standard_error,
+    text_answer,
+)
 from connectors.sandbox.hubspot_limits import Limits
 from connectors.sandbox.hubspot_objects import TYPES, FilterError, ObjectType, filter_sql, object_json, sort_sql
 from connectors.sandbox.state import State
@@ -27,15 +34,6 @@ PLURALS = {"contact": "contacts", "company": "companies", "deal": "deals", "0-1"
 BASES = ("/crm/objects/2026-09", "/crm/objects/2026-03", "/crm/v3/objects")
 
 ASSOCIATION_BASES = ("/crm/associations/2026-09", "/crm/associations/2026-03", "/crm/v4/associations")
-
-
-class Refusal(Exception):
-    """A request HubSpot answers with an error; carries the answer."""
-
-    def __init__(self, status: int, category: str, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = error_body(category, message, **more)
 
 
 def blueprint(state: State) -> Blueprint:
@@ -60,7 +58,7 @@ def blueprint(state: State) -> Blueprint:
 
     @vendor.errorhandler(Refusal)
     def refuse(error: Refusal) -> Response:
-        return _json(error.body, error.status)
+        return json_answer(error.body, error.status)
 
     for base in BASES:
         name = re.sub(r"\W", "_", base)
@@ -105,8 +103,8 @@ def failure_answer(status: int) -> Response:
         return rate_limited("TEN_SECONDLY_ROLLING")
     if status == 401:
         message = "Authentication credentials not found. This API supports OAuth 2.0 authentication."
-        return _json(error_body("INVALID_AUTHENTICATION", message), 401)
-    return _json(error_body("INTERNAL_ERROR", "internal error"), status)
+        return json_answer(error_body("INVALID_AUTHENTICATION", message), 401)
+    return json_answer(error_body("INTERNAL_ERROR", "internal error"), status)
 
 
 def partial_answer(response: Response) -> Response | None:
@@ -116,7 +114,7 @@ def partial_answer(response: Response) -> Response | None:
         return None
     lost = answer["results"].pop()
     message = f"Object could not be processed: {lost.get('id', lost.get('subscriberIdString', ''))}"
-    return _json(answer | {"numErrors": 1, "errors": [standard_error("INTERNAL_ERROR", message)]}, 207)
+    return json_answer(answer | {"numErrors": 1, "errors": [standard_error("INTERNAL_ERROR", message)]}, 207)
 
 
 def dump(state: State) -> dict[str, Any]:
@@ -132,51 +130,8 @@ def dump(state: State) -> dict[str, Any]:
     return {"rows": counts, "contacts": contacts, "consents": consents}
 
 
-def error_body(category: str, message: str, **more: Any) -> dict[str, Any]:
-    return {
-        "status": "error",
-        "message": message,
-        "correlationId": str(uuid.uuid4()),
-        "category": category,
-        **more,
-    }
-
-
-def standard_error(category: str, message: str, **context: list[str]) -> dict[str, Any]:
-    """One failed record of a batch."""
-    return {
-        "status": "error",
-        "category": category,
-        "message": message,
-        "context": context,
-        "errors": [],
-        "links": {},
-    }
-
-
-def rate_limited(policy: str) -> Response:
-    words = {"SECONDLY": "secondly limit", "TEN_SECONDLY_ROLLING": "ten_secondly_rolling limit", "DAILY": "daily limit"}
-    body = {
-        "status": "error",
-        "message": f"You have reached your {words[policy]}.",
-        "errorType": "RATE_LIMIT",
-        "correlationId": str(uuid.uuid4()),
-        "policyName": policy,
-        "requestId": str(uuid.uuid4()),
-    }
-    return _json(body, 429)
-
-
 def _add(vendor: Blueprint, rule: str, endpoint: str, view: Any, method: str) -> None:
     vendor.add_url_rule(rule, endpoint, view, methods=[method])
-
-
-def _json(body: Mapping[str, Any], status: int = 200) -> Response:
-    return _text(json.dumps(body, ensure_ascii=False), status)
-
-
-def _text(body: str, status: int = 200) -> Response:
-    return Response(body, status=status, content_type="application/json;charset=utf-8")
 
 
 def _kind(name: str) -> ObjectType:
@@ -230,7 +185,7 @@ def _list(state: State, kind_name: str) -> Response:
         last = page[-1][0]
         link = f"{request.base_url}?limit={limit}&after={last}"
         paging = f',"paging":{json.dumps({"next": {"after": str(last), "link": link}})}'
-    return _text(f'{{"results":[{",".join(text for _, text in page)}]{paging}}}')
+    return text_answer(f'{{"results":[{",".join(text for _, text in page)}]{paging}}}')
 
 
 def _get(state: State, kind_name: str, object_id: str) -> Response:
@@ -241,7 +196,7 @@ def _get(state: State, kind_name: str, object_id: str) -> Response:
     found = _objects(state, kind, _names("properties"), _names("associations"), tail, [value, is_archived])
     if not found:
         raise _not_found(kind, object_id)
-    return _text(found[0][1])
+    return text_answer(found[0][1])
 
 
 def _not_found(kind: ObjectType, object_id: str) -> Refusal:
@@ -277,7 +232,7 @@ def _search(state: State, kind_name: str) -> Response:
     found = _objects(state, kind, asked.get("properties") or [], [], tail, values)
     end = start + len(found)
     paging = f',"paging":{{"next":{{"after":"{end}"}}}}' if end < total else ""
-    return _text(f'{{"total":{total},"results":[{",".join(text for _, text in found)}]{paging}}}')
+    return text_answer(f'{{"total":{total},"results":[{",".join(text for _, text in found)}]{paging}}}')
 
 
 def _batch(state: State, kind_name: str, verb: str) -> Response:
@@ -301,7 +256,7 @@ def _batch(state: State, kind_name: str, verb: str) -> Response:
     times = f'"startedAt":"{at}","completedAt":"{at}"'
     more = f',"numErrors":{len(errors)},"errors":{json.dumps(errors, ensure_ascii=False)}' if errors else ""
     status = 207 if errors else (201 if verb == "create" else 200)
-    return _text(f'{{"status":"COMPLETE","results":[{",".join(found)}],{times}{more}}}', status)
+    return text_answer(f'{{"status":"COMPLETE","results":[{",".join(found)}],{times}{more}}}', status)
 
 
 def _batch_read(state: State, kind: ObjectType, asked: Mapping[str, Any]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -349,11 +304,11 @@ def _links(state: State, kind_name: str, other_name: str) -> Response:
     at = state.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
     answer: dict[str, Any] = {"status": "COMPLETE", "results": results, "startedAt": at, "completedAt": at}
     if not missing:
-        return _json(answer)
+        return json_answer(answer)
     errors = [
         standard_error("OBJECT_NOT_FOUND", f"No {link.type} is associated with {i}", fromObjectId=[i]) for i in missing
     ]
-    return _json(answer | {"numErrors": len(errors), "errors": errors}, 207)
+    return json_answer(answer | {"numErrors": len(errors), "errors": errors}, 207)
 
 
 def _batch_write(
@@ -408,4 +363,4 @@ def _write_one(state: State, kind: ObjectType, verb: str, item: Mapping[str, Any
     except hubspot_writes.WriteError as error:
         raise Refusal(error.status, error.category, str(error)) from error
     properties = [*kind.defaults, *item["properties"]]
-    return _text(_objects(state, kind, properties, [], "where r.id = ?", [object_id])[0][1], status)
+    return text_answer(_objects(state, kind, properties, [], "where r.id = ?", [object_id])[0][1], status)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from connectors.sandbox.hubspot_answers import error_body, json_answer, text_answer
 from connectors.sandbox.hubspot_objects import iso
 from connectors.sandbox.state import State
 
@@ -53,14 +54,8 @@ def add_routes(vendor: Blueprint, state: State) -> None:
     vendor.add_url_rule(f"{LEGACY}/definitions", "consent_v3_definitions", lambda: _definitions(state), methods=["GET"])
 
 
-def _text(body: str, status: int = 200) -> Response:
-    return Response(body, status=status, content_type="application/json;charset=utf-8")
-
-
 def _refused(message: str) -> Response:
-    from connectors.sandbox.hubspot import error_body  # the two modules know each other
-
-    return _text(json.dumps(error_body("VALIDATION_ERROR", message)), 400)
+    return json_answer(error_body("VALIDATION_ERROR", message), 400)
 
 
 def _wrong_channel() -> Response | None:
@@ -87,7 +82,7 @@ def _batch_read(state: State) -> Response:
         for address, key in ((str(given), str(given).lower()) for given in inputs)
     )
     at = state.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    return _text(f'{{"status":"COMPLETE","results":[{results}],"startedAt":"{at}","completedAt":"{at}"}}')
+    return text_answer(f'{{"status":"COMPLETE","results":[{results}],"startedAt":"{at}","completedAt":"{at}"}}')
 
 
 def _statuses(state: State, email: str) -> str:
@@ -100,7 +95,7 @@ def _statuses(state: State, email: str) -> str:
 
 
 def _single(state: State, email: str) -> Response:
-    return _wrong_channel() or _text(_statuses(state, email))
+    return _wrong_channel() or text_answer(_statuses(state, email))
 
 
 def _set(state: State, email: str) -> Response:
@@ -109,7 +104,7 @@ def _set(state: State, email: str) -> Response:
     if status not in {"SUBSCRIBED", "UNSUBSCRIBED"} or subscription is None:
         return _refused("subscriptionId and statusState (SUBSCRIBED or UNSUBSCRIBED) are required")
     _write(state, email, str(subscription), status, asked.get("legalBasis"))
-    return _text(_statuses(state, email))
+    return text_answer(_statuses(state, email))
 
 
 def _unsubscribe_all(state: State, email: str) -> Response:
@@ -122,7 +117,7 @@ def _unsubscribe_all(state: State, email: str) -> Response:
             "update hubspot_contacts set hs_email_optout = true, updated_at = ? where lower(email) = lower(?)",
             [state.now(), email],
         )
-    return _text(_statuses(state, email))
+    return text_answer(_statuses(state, email))
 
 
 def _write(state: State, email: str, subscription: str, status: str, basis: Any) -> None:
@@ -153,7 +148,7 @@ def _legacy(state: State, email: str) -> Response:
         from hubspot_consents c where lower(c.email) = lower(?)""",
         [email],
     )
-    return _text(f'{{"recipient":{json.dumps(email)},"subscriptionStatuses":[{found or ""}]}}')
+    return text_answer(f'{{"recipient":{json.dumps(email)},"subscriptionStatuses":[{found or ""}]}}')
 
 
 def _legacy_set(state: State, status: str) -> Response:
@@ -169,7 +164,7 @@ def _legacy_set(state: State, status: str) -> Response:
         from hubspot_consents c where lower(c.email) = lower(?) and c.subscription_id::varchar = ?""",
         [str(email), str(subscription)],
     )
-    return _text(found)
+    return text_answer(found)
 
 
 def _definitions(state: State) -> Response:
@@ -181,4 +176,4 @@ def _definitions(state: State) -> Response:
             'createdAt', {iso("min(c.updated_at)")}, 'updatedAt', {iso("max(c.updated_at)")}) as definition
           from hubspot_consents c group by c.subscription_id)"""
     )
-    return _text(f'{{"subscriptionDefinitions":[{found or ""}]}}')
+    return text_answer(f'{{"subscriptionDefinitions":[{found or ""}]}}')

@@ -26,20 +26,9 @@ from graphql import (
 )
 from graphql.execution.values import get_argument_values
 
-from connectors.sandbox.shopify_rows import (
-    ENTITIES,
-    ROOT_CONNECTIONS,
-    Connection,
-    Entity,
-    Many,
-    One,
-    Selection,
-    gid,
-    json_text,
-    response_key,
-    selected_object,
-)
+from connectors.sandbox.shopify_rows import Selection, json_text, response_key, selected_object
 from connectors.sandbox.shopify_search import SearchError, parse_search
+from connectors.sandbox.shopify_types import ENTITIES, ROOT_CONNECTIONS, Connection, Entity, Many, One, gid
 from connectors.sandbox.state import State
 
 CONCURRENT_LIMIT = 5

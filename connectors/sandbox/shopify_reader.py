@@ -15,20 +15,9 @@ from duckdb import DuckDBPyConnection
 from graphql import FieldNode, GraphQLError, GraphQLObjectType, GraphQLSchema
 from graphql.execution.values import get_argument_values
 
-from connectors.sandbox.shopify_rows import (
-    ENTITIES,
-    Connection,
-    Entity,
-    Leaf,
-    Many,
-    Object,
-    One,
-    Selection,
-    json_text,
-    response_key,
-    whole_object,
-)
+from connectors.sandbox.shopify_rows import Selection, json_text, response_key, whole_object
 from connectors.sandbox.shopify_search import SearchError, parse_search
+from connectors.sandbox.shopify_types import ENTITIES, Connection, Entity, Leaf, Many, Object, One
 from connectors.sandbox.state import State
 
 PAGE_MAX = 250

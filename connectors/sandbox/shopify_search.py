@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.sandbox.shopify_rows import Filter
+from connectors.sandbox.shopify_types import Filter
 
 _TOKEN = re.compile(
     r"""\s*(?:

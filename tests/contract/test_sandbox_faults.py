@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from connectors.sandbox.server import VENDORS, Sandbox
+from connectors.sandbox.server import VENDORS, Sandbox, environment
 from connectors.sandbox.state import State, copy_prepared
 from tests.vendor_clients import BigQueryApi, HubspotApi, ShopifyApi
 
@@ -260,3 +260,26 @@ def test_search_may_lag_behind_writes_but_reading_by_id_does_not(sandbox, hubspo
     sandbox.state.tick(120)
     assert hubspot("POST", f"{CONTACTS}/search", body).json()["total"] == 1
     assert shopify.data(found)["customers"]["nodes"] == [{"id": customer}]
+
+
+def test_the_command_opens_the_small_shop_and_tells_where(tmp_path):
+    command = [sys.executable, "-m", "connectors.sandbox", "--small", "--port", "0", "--state", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().removeprefix("sandbox ready at ").strip()
+            variables = requests.get(f"{url}/_sandbox/environment", timeout=10).json()
+            assert HubspotApi(variables)("GET", CONTACTS).ok
+            assert BigQueryApi(variables)("GET", "/datasets").ok
+            assert requests.get(f"{url}/_sandbox/health", timeout=10).json()["vendors"] == list(VENDORS)
+        finally:
+            process.terminate()
+
+
+def test_the_command_prints_the_variables(tmp_path):
+    command = [sys.executable, "-m", "connectors.sandbox", "--print-env", "--state", str(tmp_path), "--port", "9999"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "export HUBSPOT_BASE_URL=http://127.0.0.1:9999/hubspot\n" in printed
+    assert {line.split("=")[0].removeprefix("export ") for line in printed.splitlines()} == set(
+        environment("", tmp_path)
+    )
