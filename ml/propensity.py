@@ -10,7 +10,7 @@ from ml.preparation import prepare
 
 
 def _any(features: Features) -> Pipeline:
-    trees = ExtraTreesClassifier(n_estimators=200, min_samples_leaf=30, random_state=7, n_jobs=-1)
+    trees = ExtraTreesClassifier(n_estimators=100, min_samples_leaf=30, random_state=7, n_jobs=-1)
     return Pipeline([("prepare", prepare(features)), ("classify", trees)])
 
 

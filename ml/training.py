@@ -50,6 +50,15 @@ class _Lesson:
         return self.frame[self.frame["as_of"].isin(as_ofs)]
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """A fit with its scores on the evaluation window, before calibration, and what was measured there."""
+
+    fit: Calibrated
+    raw: np.ndarray
+    card: TargetCard
+
+
 def train(model: Model | str, snapshots: Mapping[str, str], models_dir: str) -> ModelCard:
     """Train, judge and, if it has earned it, promote; the same snapshots give the same version and train once.
 
@@ -116,11 +125,10 @@ def _judge(
     model: Model, store: ModelStore, lessons: list[_Lesson], version: str, trained_at: str | None, in_use: str | None
 ) -> ModelCard:
     current, obstacle = _comparable(store, in_use, lessons)
-    fitted: dict[str, Fitted] = {}
-    cards: dict[str, TargetCard] = {}
+    judged: dict[str, _Judged] = {}
     for lesson in lessons:
-        name = lesson.target.name
-        fitted[name], cards[name] = _fit_and_measure(lesson, current.get(name))
+        judged[lesson.target.name] = _fit_and_measure(lesson, current.get(lesson.target.name))
+    cards = {name: fit_and_card.card for name, fit_and_card in judged.items()}
     failed = [f"{name}: {_failure(check)}" for name, card in cards.items() for check in card.checks if not check.passed]
     promoted = not failed
     if promoted:
@@ -146,7 +154,7 @@ def _judge(
         targets=cards,
     )
     if promoted:
-        store.promote(card, fitted)
+        store.promote(card, {lesson.target.name: _deploy(lesson, judged[lesson.target.name]) for lesson in lessons})
     else:
         store.save_card(card)
     return card
@@ -179,9 +187,8 @@ def _comparable(store: ModelStore, in_use: str | None, lessons: list[_Lesson]) -
     return fits, ""
 
 
-def _fit_and_measure(lesson: _Lesson, in_use: Calibrated | None) -> tuple[Fitted, TargetCard]:
+def _fit_and_measure(lesson: _Lesson, in_use: Calibrated | None) -> _Judged:
     target, features, roles = lesson.target, lesson.features, lesson.split
-    horizon = timedelta(days=target.horizon_days)
     training, calibration = lesson.rows(roles.training), lesson.rows((roles.calibration,))
     known, evaluation = lesson.rows(roles.known_before), lesson.rows((roles.evaluation,))
     outcome = evaluation[target.outcome].to_numpy()
@@ -195,11 +202,6 @@ def _fit_and_measure(lesson: _Lesson, in_use: Calibrated | None) -> tuple[Fitted
     )
     raw = raw_scores(judged.pipeline, evaluation, features)
     probability = judged.sigmoid(raw)
-    deployed = Calibrated(
-        fit(target.estimator(features), lesson.rows(roles.closed), features, target.outcome),
-        Sigmoid.fit(raw, outcome),
-        features,
-    )
 
     rule = RecencyRule.fit(known, target)
     rule_ranking = rule.best_ranking(evaluation)
@@ -243,14 +245,25 @@ def _fit_and_measure(lesson: _Lesson, in_use: Calibrated | None) -> tuple[Fitted
         reliability=reliability(outcome, probability),
         by_category=_by_category(target, evaluation, probability, rule_ranking),
     )
-    fitted = Fitted(
-        judged=judged,
+    return _Judged(judged, raw, card)
+
+
+def _deploy(lesson: _Lesson, judged: _Judged) -> Fitted:
+    """The fit that goes into use: every closed window learned from, the curve drawn from the judged fit's errors."""
+    target, features, roles = lesson.target, lesson.features, lesson.split
+    horizon = timedelta(days=target.horizon_days)
+    closed, evaluation = lesson.rows(roles.closed), lesson.rows((roles.evaluation,))
+    return Fitted(
+        judged=judged.fit,
         judged_until=max(roles.known_before) + horizon,
-        deployed=deployed,
+        deployed=Calibrated(
+            fit(target.estimator(features), closed, features, target.outcome),
+            Sigmoid.fit(judged.raw, evaluation[target.outcome].to_numpy()),
+            features,
+        ),
         deployed_until=max(roles.closed) + horizon,
-        texts={name: frozenset(lesson.rows(roles.closed)[name]) for name in features.text},
+        texts={name: frozenset(closed[name]) for name in features.text},
     )
-    return fitted, card
 
 
 def _shift_check(
