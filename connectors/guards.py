@@ -118,8 +118,10 @@ def _check_model(lake: Lake, audience: Audience, model: str, as_of: datetime) ->
         card = lake.read_json(f"scores/{model}/card.json")
     except FileNotFoundError:
         raise GuardTripped(f"{audience.name}: model {model} has no card; train it first") from None
-    if not card.get("promoted"):
-        raise GuardTripped(f"{audience.name}: model {model} is not promoted ({card.get('reason', 'no reason given')})")
+    # A new version that was turned down leaves the older one in use; what counts is whether that one still passes.
+    if not card.get("in_use_passes", card.get("promoted")) or not card.get("trained_at"):
+        reason = card.get("reason", "no reason given")
+        raise GuardTripped(f"{audience.name}: nobody vouches for model {model} ({reason})")
     trained_at = datetime.fromisoformat(str(card["trained_at"]))
     if as_of.replace(tzinfo=None) - trained_at.replace(tzinfo=None) > timedelta(days=MODEL_CARD_DAYS):
         raise GuardTripped(f"{audience.name}: model {model} was trained over {MODEL_CARD_DAYS} days ago")

@@ -16,6 +16,7 @@ import base64
 import json
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -108,6 +109,7 @@ class Mailchimp:
             throttled=_throttled,
             read_seconds=130.0,
         )
+        self._opt_outs_lock = threading.Lock()
         self._unreachable: dict[str, tuple[str, str]] = {}
         self._unreachable_since: str | None = None
 
@@ -156,16 +158,18 @@ class Mailchimp:
         return pa.table([list(members), list(members.values())], schema=MEMBERSHIP)
 
     def opt_outs(self) -> pa.Table:
-        if self._unreachable_since is None:
-            for status in UNREACHABLE:
-                self._note(self._pages(f"{self._list}/members", {**IN_STABLE_ORDER, "status": status}))
-            self._unreachable_since = self._unreachable_since or "1970-01-01T00:00:00+00:00"
-        else:
-            since = {"since_last_changed": self._unreachable_since}
-            # Archived members are listed only when asked for.
-            for more in ({}, {"status": "archived"}):
-                self._note(self._pages(f"{self._list}/members", {**IN_STABLE_ORDER, **since, **more}))
-        rows = [{"key": key, "address": who, "status": status} for key, (who, status) in self._unreachable.items()]
+        """All of them at first, then what has changed since; people who may be reached again leave the list."""
+        with self._opt_outs_lock:
+            if self._unreachable_since is None:
+                for status in UNREACHABLE:
+                    self._note(self._pages(f"{self._list}/members", {**IN_STABLE_ORDER, "status": status}))
+                self._unreachable_since = self._unreachable_since or "1970-01-01T00:00:00+00:00"
+            else:
+                since = {**IN_STABLE_ORDER, "since_last_changed": self._unreachable_since}
+                # Archived members are listed only when asked for.
+                for more in ({}, {"status": "archived"}):
+                    self._note(self._pages(f"{self._list}/members", {**since, **more}))
+            rows = [{"key": key, "address": who, "status": status} for key, (who, status) in self._unreachable.items()]
         return pa.Table.from_pylist(rows, schema=OPT_OUTS)
 
     def add(self, audience_id: str, members: Sequence[Member]) -> list[Outcome]:

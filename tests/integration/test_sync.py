@@ -9,73 +9,19 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from connectors import sync
-from connectors.audience import MEMBERSHIP, OPT_OUTS, Audience, BatchRefused, Count, Outcome
+from connectors.audience import Audience
 from connectors.destinations import configured
 from connectors.guards import ApplyInProgress, GuardTripped, apply_lock
-from connectors.http import Metrics, OutcomeUnknown
+from connectors.http import OutcomeUnknown
 from connectors.identifiers import MAILCHIMP_SUBSCRIBER_HASH
 from connectors.plan import KEPT_PLANS, Plan, PlanError
+from tests.memory_tool import Tool
 from tests.shop import AS_OF, empty, empty_sandbox, people, put_on_list, write_audience, write_people
 
 AUDIENCE = Audience(name="vip", fields={"CHURN": "churn_probability"})
-
-
-class Tool:
-    """A vendor in memory, for what the sandboxed vendors cannot be made to do."""
-
-    name = "tool"
-    channel = "email"
-    identifier_types: tuple[str, ...] = ("email",)
-    member_key = MAILCHIMP_SUBSCRIBER_HASH.sql("email")
-    identifiers = {"email": "email"}  # noqa: RUF012  # a constant
-    takes_fields = True
-    batch_size = 4
-    removal_batch_size = 4
-
-    def __init__(self, idempotent_repeat=True, lists_members=True):
-        self.idempotent_repeat, self.lists_members = idempotent_repeat, lists_members
-        self.members, self.sent, self.statuses = {}, [], {}
-        self.bad_addresses, self.lost_answers = set(), 0
-
-    def find_audience(self, audience, known_id):
-        return "1"
-
-    def ensure_audience(self, audience, known_id, field_types):
-        return "1"
-
-    def read_back(self, audience_id):
-        return pa.table([list(self.members), list(self.members.values())], schema=MEMBERSHIP)
-
-    def opt_outs(self):
-        rows = [{"key": key, "address": "", "status": status} for key, status in self.statuses.items()]
-        return pa.Table.from_pylist(rows, schema=OPT_OUTS)
-
-    def add(self, audience_id, members):
-        self.sent.append([member.identifiers["email"] for member in members])
-        if self.bad_addresses & set(self.sent[-1]):
-            raise BatchRefused("bad_row")
-        self.members |= {member.key: member.identifiers["email"] for member in members}
-        if self.lost_answers:
-            self.lost_answers -= 1
-            raise OutcomeUnknown("tool: the answer was lost")
-        return [Outcome(member.key, "accepted") for member in members]
-
-    update = add
-
-    def remove(self, audience_id, departures):
-        for departure in departures:
-            self.members.pop(departure.key, None)
-        return [Outcome(departure.key, "accepted") for departure in departures]
-
-    def count(self, audience_id):
-        return Count(len(self.members), len(self.members), True)
-
-    def snapshot(self):
-        return Metrics()
 
 
 def push(lake, tool, audience=AUDIENCE, as_of=AS_OF):
@@ -267,6 +213,8 @@ def test_missing_mart_trips_and_is_named(lake, missing):
             {"promoted": False, "reason": "worse than recency", "trained_at": "2026-10-01T00:00:00"},
             "worse than recency",
         ),
+        ({"in_use_passes": False, "promoted": True, "reason": "no better", "trained_at": "2026-10-01"}, "no better"),
+        ({"in_use_passes": True, "reason": "no snapshots", "trained_at": None}, "no snapshots"),
         ({"promoted": True, "trained_at": "2026-08-01T00:00:00+00:00"}, "over 35 days"),
     ],
 )
@@ -277,7 +225,8 @@ def test_audience_of_a_model_nobody_vouches_for_is_not_pushed(lake, card, messag
     audience = Audience(name="vip", requires_models=("churn",))
     with pytest.raises(GuardTripped, match=message):
         push(lake, Tool(), audience)
-    lake.write_json("scores/churn/card.json", {"promoted": True, "trained_at": "2026-10-18T15:00:00"})
+    in_use = {"promoted": False, "in_use_passes": True, "trained_at": "2026-10-18T15:00:00"}
+    lake.write_json("scores/churn/card.json", in_use)
     assert push(lake, Tool(), audience).added == 2
 
 
