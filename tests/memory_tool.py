@@ -1,4 +1,4 @@
-"""A vendor in memory, for what the sandboxed vendors cannot be made to do: refuse a row, lose an answer, list nobody."""
+"""A vendor in memory, for what the sandboxed ones cannot be made to do: refuse a row, lose an answer, list nobody."""
 
 from __future__ import annotations
 
