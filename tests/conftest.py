@@ -47,6 +47,15 @@ def sandbox(world: World, prepared_state: Path, tmp_path: Path) -> Iterator[Sand
         yield running
 
 
+@pytest.fixture(scope="session")
+def standing_sandbox(world: World, prepared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for every test that only reads; a test that writes, or counts requests, takes `sandbox`."""
+    directory = tmp_path_factory.mktemp("standing") / "sandbox"
+    state.copy_prepared(prepared_state, directory)
+    with Sandbox(world, directory, pace=PACE) as running:
+        yield running
+
+
 @pytest.fixture
 def environment_of_sandbox(sandbox: Sandbox) -> dict[str, str]:
     """The variables that point the connectors at the sandbox, not set anywhere."""

@@ -8,7 +8,7 @@ from connectors.sandbox.state import State
 _SETTLED_HOURS = 24 - 9 + 26
 """A daily table is last written 26 hours after the end of its day in Tokyo, unless its rows change later."""
 
-_ROWS_OF = "count(*), coalesce(sum(hash(e) % 1099511627776), 0)::hugeint"
+_ROWS_OF = "count(*) as row_count, coalesce(sum(hash(e) % 1099511627776), 0)::hugeint as digest"
 
 
 class TableNotes:
@@ -25,24 +25,29 @@ class TableNotes:
                 "create table if not exists bigquery_tables"
                 " (table_id varchar primary key, row_count bigint, digest hugeint, modified_at timestamp)"
             )
-            is_new = not cursor.execute("select count(*) from bigquery_tables").fetchall()[0][0]
-            found = cursor.execute(
-                f"""select 'events_' || case when is_intraday then 'intraday_' else '' end || table_date as table_id,
-                    {_ROWS_OF}, case when is_intraday then ? else least(?, strptime(table_date, '%Y%m%d')
-                        + to_hours({_SETTLED_HOURS})) end
-                from ga4_events e group by table_date, is_intraday""",
+            # tables whose rows are not those of the last note, which at first is all of them
+            changed = cursor.execute(
+                f"""with held as (
+                    select 'events_' || case when is_intraday then 'intraday_' else '' end || table_date as table_id,
+                        {_ROWS_OF}, case when is_intraday then ? else least(?, strptime(table_date, '%Y%m%d')
+                            + to_hours({_SETTLED_HOURS})) end as settled_at
+                    from ga4_events e group by table_date, is_intraday)
+                select held.*, noted.modified_at from held left join bigquery_tables noted using (table_id)
+                where (held.row_count, held.digest) is distinct from (noted.row_count, noted.digest)""",
                 [state.now(), state.now()],
             ).fetchall()
-            if is_new and found:
-                cursor.executemany("insert into bigquery_tables values (?, ?, ?, ?)", found)
-        for table_id, count, digest, _ in [] if is_new else found:
-            self._note(table_id, count, digest)
-        self._noted_at = {row[0]: state.changes_behind_vendors for row in found}
+            for_the_first_time = [row[:4] for row in changed if row[4] is None]
+            if for_the_first_time:
+                cursor.executemany("insert into bigquery_tables values (?, ?, ?, ?)", for_the_first_time)
+        for table_id, count, digest, _, noted_at in changed:
+            if noted_at is not None:
+                self._note(table_id, count, digest)
+        self._noted_at_start = state.changes_behind_vendors
 
     def look(self, day: DayTable) -> tuple[int, datetime]:
         """(number of rows, time of the last change) of a table."""
         changes = self._state.changes_behind_vendors
-        if self._noted_at.get(day.table_id) != changes:
+        if self._noted_at.get(day.table_id, self._noted_at_start) != changes:
             rows = self._state.rows(f"select {_ROWS_OF} from ga4_events e where {day.condition}")[0]
             self._note(day.table_id, rows[0], rows[1])
             self._noted_at[day.table_id] = changes

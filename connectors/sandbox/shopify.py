@@ -3,6 +3,7 @@
 The schema is `shopify.graphql`; graphql-core validates and executes it over rows that DuckDB has written as JSON.
 """
 
+import functools
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,9 +45,8 @@ SCOPES = "read_all_orders,read_customers,read_orders,read_products,write_custome
 
 
 def blueprint(state: State) -> Blueprint:
-    schema = build_schema((Path(__file__).parent / "shopify.graphql").read_text())
+    schema = served_schema()
     bulk = BulkOperations(state, schema)
-    bind_resolvers(schema)
     buckets: dict[str, Bucket] = {}
     vendor = Blueprint("shopify", __name__, url_prefix="/shopify")
 
@@ -94,6 +94,14 @@ def _blocks(parts: Iterable[Path]) -> Iterator[bytes]:
         with open(part, "rb") as source:
             while block := source.read(1 << 20):
                 yield block
+
+
+@functools.cache
+def served_schema() -> GraphQLSchema:
+    """`shopify.graphql` with its resolvers; they keep nothing, so every sandbox of a process shares it."""
+    schema = build_schema((Path(__file__).parent / "shopify.graphql").read_text())
+    bind_resolvers(schema)
+    return schema
 
 
 def failure_answer(status: int) -> Response:

@@ -15,6 +15,7 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
+from connectors.sandbox import bigquery_jobs
 from tests.openapi import Document
 from tests.vendor_clients import READ_ONLY, BigQueryApi
 
@@ -26,7 +27,14 @@ def table(name):
 
 
 @pytest.fixture
-def api(sandbox):
+def api(standing_sandbox):
+    """A client of the shop that nobody changes."""
+    return BigQueryApi(standing_sandbox.environment())
+
+
+@pytest.fixture
+def own_api(sandbox):
+    """A client of a shop of the test's own, to write to."""
     return BigQueryApi(sandbox.environment())
 
 
@@ -51,8 +59,8 @@ def other_key():
     ).decode()
 
 
-def test_an_assertion_signed_with_another_key_gives_no_token(sandbox):
-    account = json.loads(sandbox.environment()["GA4_CREDENTIALS_JSON"]) | {"private_key": other_key()}
+def test_an_assertion_signed_with_another_key_gives_no_token(standing_sandbox):
+    account = json.loads(standing_sandbox.environment()["GA4_CREDENTIALS_JSON"]) | {"private_key": other_key()}
     signed = service_account.Credentials.from_service_account_info(account, scopes=[READ_ONLY])
     with pytest.raises(RefreshError, match="invalid_grant"):
         signed.refresh(Request())
@@ -69,8 +77,8 @@ def test_an_assertion_signed_with_another_key_gives_no_token(sandbox):
         ({}, None),
     ],
 )
-def test_claims_are_checked(sandbox, change, error):
-    account = json.loads(sandbox.environment()["GA4_CREDENTIALS_JSON"])
+def test_claims_are_checked(standing_sandbox, change, error):
+    account = json.loads(standing_sandbox.environment()["GA4_CREDENTIALS_JSON"])
     now = int(time.time())
     claims = {"iss": account["client_email"], "aud": account["token_uri"], "iat": now, "exp": now + 3600}
     signer = crypt.RSASigner.from_service_account_info(account)
@@ -131,15 +139,18 @@ def test_results_are_paged_and_end(api, document, events):
     assert sum(map(len, pages)) == counted > 7
 
 
-def test_no_page_is_larger_than_ten_megabytes(api, events):
-    sql = f"SELECT TO_JSON_STRING(t) AS event FROM {table('events_*')} AS t"
-    pages = api.all_rows(sql)
+@pytest.mark.parametrize("small_rows", [10, 100_000], ids=["from a file", "from memory"])
+def test_no_page_is_larger_than_the_vendor_sends(api, events, monkeypatch, small_rows):
+    assert bigquery_jobs.PAGE_BYTES == 10_000_000
+    monkeypatch.setattr(bigquery_jobs, "PAGE_BYTES", 100_000)
+    monkeypatch.setattr(bigquery_jobs, "SMALL_ROWS", small_rows)
+    pages = api.all_rows(f"SELECT TO_JSON_STRING(t) AS event FROM {table('events_2026100*')} AS t")
     sizes = [sum(len(row["f"][0]["v"].encode()) for row in page) for page in pages]
-    assert max(sizes) < 10_000_000
-    assert len(pages) > 1
-    seen = [row["f"][0]["v"] for page in pages for row in page]
-    assert len(seen) == events("count(*)")[0][0]
-    assert "_TABLE_SUFFIX" not in seen[0]
+    assert max(sizes) < 100_000
+    assert len(pages) > 2
+    seen = [json.loads(row["f"][0]["v"]) for page in pages for row in page]
+    assert len(seen) == events("count(*)", "table_date like '2026100%'")[0][0]
+    assert not any("_TABLE_SUFFIX" in event for event in seen)
 
 
 def test_table_data_is_nested_and_says_the_same_as_the_query(api, document):
@@ -205,18 +216,18 @@ def test_parameters_of_an_event_are_read_as_in_every_example(api, events):
     assert sum(value is not None for value in shown) == counted > 0
 
 
-def test_a_days_intraday_table_is_gone_when_its_daily_table_is_there(sandbox, api):
-    assert api("GET", f"{api.tables}/events_20261018").status_code == 404
+def test_a_days_intraday_table_is_gone_when_its_daily_table_is_there(sandbox, own_api):
+    assert own_api("GET", f"{own_api.tables}/events_20261018").status_code == 404
     sandbox.execute(
         "update ga4_events set is_intraday = false where table_date = '20261018' and event_name <> 'scroll'"
     )
-    assert api("GET", f"{api.tables}/events_20261018").status_code == 200
-    assert api("GET", f"{api.tables}/events_intraday_20261018").status_code == 404
+    assert own_api("GET", f"{own_api.tables}/events_20261018").status_code == 200
+    assert own_api("GET", f"{own_api.tables}/events_intraday_20261018").status_code == 404
 
 
-def test_late_events_move_the_time_of_change_of_their_day_alone(sandbox, api):
+def test_late_events_move_the_time_of_change_of_their_day_alone(sandbox, own_api):
     def modified(day):
-        return int(api("GET", f"{api.tables}/events_{day}").json()["lastModifiedTime"])
+        return int(own_api("GET", f"{own_api.tables}/events_{day}").json()["lastModifiedTime"])
 
     before = modified("20261016"), modified("20261015")
     assert modified("20261016") == before[0]

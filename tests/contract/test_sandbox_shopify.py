@@ -52,7 +52,14 @@ BULK_ORDERS = (
 
 
 @pytest.fixture
-def api(sandbox):
+def api(standing_sandbox):
+    """A client of the shop that nobody changes."""
+    return ShopifyApi(standing_sandbox.environment())
+
+
+@pytest.fixture
+def own_api(sandbox):
+    """A client of a shop of the test's own, to write to."""
     return ShopifyApi(sandbox.environment())
 
 
@@ -104,8 +111,8 @@ def test_queries_valid_here_are_valid_at_the_vendor(vendor_schema, query):
     assert validate(vendor_schema, parse(query)) == []
 
 
-def test_login_gives_a_token_for_a_day_and_no_other_is_accepted(sandbox, api):
-    variables = sandbox.environment()
+def test_login_gives_a_token_for_a_day_and_no_other_is_accepted(standing_sandbox, api):
+    variables = standing_sandbox.environment()
     good = api.login(variables["SHOPIFY_CLIENT_ID"], variables["SHOPIFY_CLIENT_SECRET"])
     assert good.json()["expires_in"] == 86399
     assert api.login(variables["SHOPIFY_CLIENT_ID"], "wrong").status_code == 401
@@ -116,8 +123,8 @@ def test_login_gives_a_token_for_a_day_and_no_other_is_accepted(sandbox, api):
 
 
 @pytest.mark.parametrize(("asked", "served"), [("2026-10", "2026-10"), ("2024-01", "2026-01"), ("2026-07", "2026-07")])
-def test_a_version_out_of_support_is_served_as_the_oldest(sandbox, asked, served):
-    answer = ShopifyApi(sandbox.environment(), version=asked).post("{shop{name currencyCode}}")
+def test_a_version_out_of_support_is_served_as_the_oldest(standing_sandbox, asked, served):
+    answer = ShopifyApi(standing_sandbox.environment(), version=asked).post("{shop{name currencyCode}}")
     assert answer.headers["X-Shopify-API-Version"] == served
     assert answer.json()["data"]["shop"]["currencyCode"] == "USD"
 
@@ -133,8 +140,8 @@ def test_paging_shows_every_customer_once_in_order(api, count):
     )
 
 
-def test_long_baskets_are_paged_to_their_end(sandbox, api):
-    order_id, lines = sandbox.execute(
+def test_long_baskets_are_paged_to_their_end(standing_sandbox, api):
+    order_id, lines = standing_sandbox.execute(
         "select order_id, count(*) from shopify_order_lines group by all order by 2 desc, 1 limit 1"
     )[0]
     query = (
@@ -310,60 +317,60 @@ def test_bulk_queries_the_vendor_refuses_are_user_errors(api, query, said):
     assert said in error["message"]
 
 
-def test_a_sixth_bulk_operation_has_to_wait(sandbox, api):
+def test_a_sixth_bulk_operation_has_to_wait(sandbox, own_api):
     for number in range(shopify_bulk.CONCURRENT_LIMIT):
         sandbox.execute(
             "insert into shopify_bulk_operations values (?, '', 'RUNNING', '2026-10-18', null, 0, 0, 0, null, null)",
             [900 + number],
         )
-    assert api.start_bulk("{products{nodes{id}}}")["userErrors"][0]["code"] == "LIMIT_REACHED"
+    assert own_api.start_bulk("{products{nodes{id}}}")["userErrors"][0]["code"] == "LIMIT_REACHED"
 
 
-def test_a_deleted_customer_vanishes_and_its_orders_keep_no_link(sandbox, api, count):
+def test_a_deleted_customer_vanishes_and_its_orders_keep_no_link(sandbox, own_api, count):
     customer = count("arg_max(customer_id, updated_at)", "shopify_orders", "customer_id is not null")
     gid = f"gid://shopify/Customer/{customer}"
     sandbox.execute("delete from shopify_customers where id = ?", [customer])
-    assert api.data("query($id:ID!){customer(id:$id){id}}", id=gid)["customer"] is None
-    assert gid not in {row["id"] for page in api.pages(CUSTOMERS, "customers") for row in page}
+    assert own_api.data("query($id:ID!){customer(id:$id){id}}", id=gid)["customer"] is None
+    assert gid not in {row["id"] for page in own_api.pages(CUSTOMERS, "customers") for row in page}
     query = "query($q:String){orders(first:5,query:$q){nodes{id customer{id}}}}"
-    orders = api.data(query, q=f"customer_id:{customer}")["orders"]["nodes"]
+    orders = own_api.data(query, q=f"customer_id:{customer}")["orders"]["nodes"]
     assert orders
     assert all(order["customer"] is None for order in orders)
-    lines, _, _ = api.bulk(f'{{orders(query:"customer_id:{customer}"){{nodes{{id customer{{id}}}}}}}}')
+    lines, _, _ = own_api.bulk(f'{{orders(query:"customer_id:{customer}"){{nodes{{id customer{{id}}}}}}}}')
     assert lines
     assert all(line["customer"] is None for line in lines)
 
 
-def test_a_write_moves_the_clock_and_the_change_is_found_by_time(sandbox, api, count):
+def test_a_write_moves_the_clock_and_the_change_is_found_by_time(sandbox, own_api, count):
     customer = f"gid://shopify/Customer/{count('min(id)', 'shopify_customers')}"
     before = sandbox.state.now()
     mutation = (
         'mutation($id:ID!){tagsAdd(id:$id,tags:["vip"]){node{id ... on Customer{tags updatedAt}} userErrors{message}}}'
     )
-    written = api.data(mutation, id=customer)["tagsAdd"]
+    written = own_api.data(mutation, id=customer)["tagsAdd"]
     assert written["userErrors"] == []
     assert "vip" in written["node"]["tags"]
     assert datetime.fromisoformat(written["node"]["updatedAt"]).replace(tzinfo=None) == before
     assert sandbox.state.now() > before
-    found = api.data(CUSTOMERS, q=f"updated_at:>='{before:%Y-%m-%d}'")["customers"]["nodes"]
+    found = own_api.data(CUSTOMERS, q=f"updated_at:>='{before:%Y-%m-%d}'")["customers"]["nodes"]
     assert customer in {row["id"] for row in found}
 
 
-def test_wrong_writes_are_user_errors(api, count):
+def test_wrong_writes_are_user_errors(own_api, count):
     ids = "query{customers(first:2,sortKey:ID){nodes{id defaultEmailAddress{emailAddress}}}}"
-    one, two = api.data(ids)["customers"]["nodes"]
+    one, two = own_api.data(ids)["customers"]["nodes"]
     update = "mutation($i:CustomerInput!){customerUpdate(input:$i){customer{id} userErrors{field message}}}"
-    taken = api.data(update, i={"id": one["id"], "email": two["defaultEmailAddress"]["emailAddress"]})
+    taken = own_api.data(update, i={"id": one["id"], "email": two["defaultEmailAddress"]["emailAddress"]})
     assert taken["customerUpdate"]["userErrors"][0]["message"] == "Email has already been taken"
-    missing = api.data(update, i={"id": "gid://shopify/Customer/1"})["customerUpdate"]
+    missing = own_api.data(update, i={"id": "gid://shopify/Customer/1"})["customerUpdate"]
     assert missing["customer"] is None
     assert missing["userErrors"] == [{"field": ["input", "id"], "message": "Customer does not exist"}]
 
 
-def test_the_vendors_own_client_lists_pages_writes_and_reads_back(sandbox, api, count):
+def test_the_vendors_own_client_lists_pages_writes_and_reads_back(sandbox, own_api, count):
     variables = sandbox.environment()
     shopify.ApiVersion.define_version(Release("2026-10"))
-    session = shopify.Session(f"{variables['SHOPIFY_SHOP']}.myshopify.com", "2026-10", api.token)
+    session = shopify.Session(f"{variables['SHOPIFY_SHOP']}.myshopify.com", "2026-10", own_api.token)
     shopify.ShopifyResource.activate_session(session)
     shopify.ShopifyResource.set_site(f"{variables['SHOPIFY_BASE_URL']}/admin/api/2026-10")
     try:
