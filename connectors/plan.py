@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from connectors.audience import Audience, Destination, FieldType
 from connectors.lake import Lake
-from connectors.receipts import Receipts
+from connectors.receipts import Receipts, quoted
 
 KEPT_PLANS = 10
 RETRY_REJECTED_DAYS = 7
@@ -68,7 +68,7 @@ class Plan:
         with lake.commit(self.dataset, self.plan_id) as path:
             connection.execute(
                 f"""COPY (SELECT customer_id, member_key, action, payload_hash, reason FROM actions
-                ORDER BY action, member_key, customer_id) TO '{path}' (FORMAT parquet)"""
+                ORDER BY action, member_key, customer_id) TO {quoted(path)} (FORMAT parquet)"""
             )
         summary = {name: value for name, value in self.__dict__.items() if name != "read_back"}
         summary |= {"audience": self.audience.model_dump(mode="json"), "as_of": self.as_of.isoformat()}

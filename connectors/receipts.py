@@ -152,16 +152,21 @@ class Receipts:
         self._sequence += 1
         connection.execute("UPDATE settled SET sequence = ?", [self._sequence])
         with self._lake.commit(self.dataset, f"{self._sequence:012d}") as path:
-            connection.execute(f"COPY (FROM settled ORDER BY member_key) TO '{path}' (FORMAT parquet)")
+            connection.execute(f"COPY (FROM settled ORDER BY member_key) TO {quoted(path)} (FORMAT parquet)")
         # Only after the new file stands: a kill in between leaves older rows that the newer ones outrank.
         for file in files:
             self._lake.remove(file.removeprefix(self._lake.root))
 
     def _source(self) -> str:
         if self._lake.files(self.dataset):
-            return f"SELECT * FROM read_parquet('{self._lake.glob(self.dataset)}')"
+            return f"SELECT * FROM read_parquet({quoted(self._lake.glob(self.dataset))})"
         columns = ", ".join(f"NULL::{_sql_type(field.type)} AS {field.name}" for field in SCHEMA)
         return f"SELECT {columns} WHERE false"
+
+
+def quoted(text: str) -> str:
+    """A SQL text literal; a lake may lie in a folder with an apostrophe."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _sql_type(kind: pa.DataType) -> str:

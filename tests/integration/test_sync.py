@@ -17,6 +17,7 @@ from connectors.destinations import configured
 from connectors.guards import ApplyInProgress, GuardTripped, apply_lock
 from connectors.http import OutcomeUnknown
 from connectors.identifiers import MAILCHIMP_SUBSCRIBER_HASH
+from connectors.lake import Lake
 from connectors.plan import KEPT_PLANS, Plan, PlanError
 from tests.memory_tool import Tool
 from tests.shop import AS_OF, empty, empty_sandbox, people, put_on_list, write_audience, write_people
@@ -38,6 +39,12 @@ def rows_of(lake, plan):
         columns = "customer_id, member_key, action, payload_hash, reason"
         file = lake.path(plan.dataset, f"{plan.plan_id}.parquet")
         return connection.execute(f"SELECT {columns} FROM read_parquet('{file}')").fetchall()
+
+
+def test_a_lake_may_lie_in_a_folder_with_an_apostrophe(tmp_path):
+    lake, tool = Lake(tmp_path / "Hanako's lake"), Tool()
+    wants(lake, people(2))
+    assert push(lake, tool).added == 2 and push(lake, tool).added == 0
 
 
 # --- plans
