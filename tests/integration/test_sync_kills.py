@@ -17,6 +17,11 @@ from tests.shop import AS_OF, empty, empty_sandbox, people, put_on_list, write_a
 AUDIENCE = Audience(name="vip", fields={"CHURN": "churn_probability"}, maximum_added_share=None)
 
 
+# Every moment takes a quarter of an hour (STEP = 1; passed when this was written). An odd step meets both the moments
+# before something happens and those after.
+STEP = 7
+
+
 class Killed(BaseException):
     """Like SIGKILL, nothing catches it; unlike SIGKILL, the test goes on."""
 
@@ -95,7 +100,6 @@ def outcome(sandbox, lake, name):
 
 @pytest.mark.parametrize("is_change", [False, True], ids=["first fill", "change"])
 @pytest.mark.parametrize("name", sorted(DESTINATIONS))
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 9], ids=["every moment", "some moments"])
 def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
     running, tmp_path, monkeypatch, name, is_change, step
 ):
@@ -107,7 +111,7 @@ def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
     expected = outcome(running, lake, name)
     assert moments[0] > 15
 
-    for moment in range(1, moments[0] + 1, step):
+    for moment in range(1, moments[0] + 1, STEP):
         lake = Lake(tmp_path / f"killed-{moment}")
         prepare(running, lake, name, is_change)
         with killed_at(monkeypatch, moment), pytest.raises(Killed):
