@@ -27,10 +27,14 @@ class SnapshotError(ValueError):
 def open_snapshots(path: str) -> ds.Dataset:
     """The Parquet file or folder at a path or fsspec URL."""
     filesystem, root = fsspec.core.url_to_fs(path)
+    remedy = f"no snapshots at {path}; build the dbt models of dbt_project/models/features"
     try:
-        return ds.dataset(root, filesystem=filesystem, format="parquet")
+        dataset = ds.dataset(root, filesystem=filesystem, format="parquet")
     except FileNotFoundError as missing:
-        raise SnapshotError(f"no snapshots at {path}; build the dbt models of dbt_project/models/features") from missing
+        raise SnapshotError(remedy) from missing
+    if not dataset.files:
+        raise SnapshotError(remedy)
+    return dataset
 
 
 def features_of(dataset: ds.Dataset, target: Target) -> Features:

@@ -1,4 +1,4 @@
-"""Makes snapshot tables with a known truth for tests of `ml`: customers with habits of their own, some of whom leave."""
+"""Makes snapshot with a known truth, for tests of `ml`: customers with habits of their own, some of whom leave."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
