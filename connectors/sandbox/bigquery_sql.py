@@ -95,6 +95,8 @@ def translate(query: str, state: State) -> str:
         table.replace(exp.alias_(_source(table, columns, state), alias, table=True))
     if wildcards:
         _hide_suffix(tree, wildcards, columns)
+    for shown in list(tree.find_all(exp.JSONFormat)):
+        _strip_nulls(shown)
     for unnest in list(tree.find_all(exp.Unnest)):
         _spread(unnest)
     for number, shown in enumerate(tree.expressions if isinstance(tree, exp.Select) else []):
@@ -146,6 +148,18 @@ def _hide_suffix(tree: exp.Query, aliases: set[str], columns: list[str]) -> None
             alias = shown.this.name
             packed = ", ".join(f'"{name}" := "{alias}"."{name}"' for name in columns)
             shown.set("this", sqlglot.parse_one(f"struct_pack({packed})", read="duckdb"))
+
+
+def _strip_nulls(shown: exp.JSONFormat) -> None:
+    """`TO_JSON_STRING(JSON_STRIP_NULLS(TO_JSON(t)))` for rows: drop fields that are null (no list holds a bare null).
+
+    Quotes inside JSON strings are escaped, so a quoted name before `:null` is always a field's.
+    """
+    if isinstance(shown.this, exp.JSONStripNulls):
+        inner = shown.this.this.sql(dialect="duckdb")
+        without_later = f"""regexp_replace({inner}, ',"[A-Za-z0-9_]+":null', '', 'g')"""
+        without_first = f"""regexp_replace({without_later}, '\\{{"[A-Za-z0-9_]+":null,?', '{{', 'g')"""
+        shown.replace(sqlglot.parse_one(without_first, read="duckdb"))
 
 
 def _spread(unnest: exp.Unnest) -> None:
