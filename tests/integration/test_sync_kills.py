@@ -100,9 +100,7 @@ def outcome(sandbox, lake, name):
 
 @pytest.mark.parametrize("is_change", [False, True], ids=["first fill", "change"])
 @pytest.mark.parametrize("name", sorted(DESTINATIONS))
-def test_killed_at_any_moment_the_next_run_ends_in_the_same_state(
-    running, tmp_path, monkeypatch, name, is_change, step
-):
+def test_killed_at_any_moment_the_next_run_ends_the_same(running, tmp_path, monkeypatch, name, is_change):
     lake = Lake(tmp_path / "undisturbed")
     prepare(running, lake, name, is_change)
     with killed_at(monkeypatch, 0) as moments:
