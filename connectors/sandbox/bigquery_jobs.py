@@ -83,8 +83,10 @@ class Jobs:
         schema = table_schema(names, kinds)
         listed = ", ".join(f'"{name}"' for name in names)
         lines = f"select {row_json(names, kinds)} as line from ({sql}) r({listed})"
-        found = cursor.execute(lines).fetchmany(SMALL_ROWS + 1)
-        if len(found) <= SMALL_ROWS:
+        # counting needs hardly a column; writing a large result twice to learn its size took longest
+        count = cursor.execute(f"select count(*) from ({sql})").fetchall()[0][0]
+        if count <= SMALL_ROWS:
+            found = cursor.execute(lines).fetchall()
             return Job(job_id, schema, len(found), lines=[row[0] for row in found])
         file = self._directory / f"{job_id}.parquet"
         copied = cursor.execute(

@@ -123,11 +123,40 @@ def _source(table: exp.Table, columns: list[str], state: State) -> exp.Subquery:
     found = [day for day in day_tables(state) if day.table_id.startswith(prefix)]
     if not found:
         raise QueryError(400, "invalidQuery", f"{table.db}.{table.name} does not match any table.")
+    found = _with_asked_suffix(found, prefix, table, state)
+    if not found:
+        return _subquery(f"select {listed}, '' as \"_TABLE_SUFFIX\" from ga4_events where false")
     suffix = f"""substr('events_' || case when is_intraday then 'intraday_' else '' end || table_date,
         {len(prefix) + 1})"""
-    whole = f"""starts_with('events_' || case when is_intraday then 'intraday_' else '' end || table_date, '{prefix}')
-        and (not is_intraday or table_date not in (select table_date from ga4_events where not is_intraday))"""
-    return _subquery(f'select {listed}, {suffix} as "_TABLE_SUFFIX" from ga4_events where {whole}')
+    dates = sorted({day.date for day in found})
+    tables = ", ".join(f"('{day.date}', {str(day.is_intraday).lower()})" for day in found)
+    return _subquery(
+        f"""select {listed}, {suffix} as "_TABLE_SUFFIX" from ga4_events
+        where table_date between '{dates[0]}' and '{dates[-1]}' and (table_date, is_intraday) in ({tables})"""
+    )
+
+
+def _with_asked_suffix(found: list[DayTable], prefix: str, table: exp.Table, state: State) -> list[DayTable]:
+    """The tables that the conditions on `_TABLE_SUFFIX` alone leave: as at the vendor, the others are not read."""
+    select = table.parent_select
+    where = select.args.get("where") if select else None
+    if where is None:
+        return found
+    parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    asked = [
+        part.sql(dialect="duckdb")
+        for part in parts
+        if {column.name for column in part.find_all(exp.Column)} == {"_TABLE_SUFFIX"} and not part.find(exp.Query)
+    ]
+    aliases = {column.table for part in parts for column in part.find_all(exp.Column) if column.table}
+    if not asked or aliases:
+        return found
+    rows = state.rows(
+        f"""select "_TABLE_SUFFIX" from (select unnest(?) as "_TABLE_SUFFIX") where {" and ".join(asked)}""",
+        [[day.table_id.removeprefix(prefix) for day in found]],
+    )
+    left = {row[0] for row in rows}
+    return [day for day in found if day.table_id.removeprefix(prefix) in left]
 
 
 def _subquery(sql: str) -> exp.Subquery:
