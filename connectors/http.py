@@ -13,25 +13,59 @@ VendorError
 import json
 import logging
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_any
 from tenacity.stop import stop_base
 
+from connectors.authentication import Authentication, FixedHeader, RenewedToken
+from connectors.budget import Budget, budget_of
+from connectors.errors import (
+    AuthError,
+    ContractError,
+    MalformedAnswer,
+    OutcomeUnknown,
+    RequestRefused,
+    Throttled,
+    VendorDown,
+    VendorError,
+    redact,
+)
 from connectors.settings import run_config
 
+__all__ = [
+    "AuthError",
+    "Authentication",
+    "Budget",
+    "ContractError",
+    "FixedHeader",
+    "MalformedAnswer",
+    "Metrics",
+    "OutcomeUnknown",
+    "RenewedToken",
+    "RequestRefused",
+    "Session",
+    "Throttled",
+    "VendorDown",
+    "VendorError",
+    "budget_of",
+    "redact",
+    "retry_after",
+]
+
 logger = logging.getLogger(__name__)
+
+# Looks at a parsed answer: what is wrong with it, None when nothing is.
+Check = Callable[[Any], str | None]
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
@@ -41,57 +75,6 @@ LONGEST_WAIT_SECONDS = 30.0
 MALFORMED_ATTEMPTS = 3
 DOWNLOAD_CHUNK_BYTES = 1 << 20
 
-EMAIL = re.compile(r"[^\s\"'<>()=&/,;:]+(?:@|%40)[^\s\"'<>()=&/,;]+", re.IGNORECASE)
-PHONE = re.compile(r"(?:\+|%2B)\d{8,15}\b")
-# Digests of e-mails identify people as well as the address does.
-DIGEST = re.compile(r"\b[0-9a-f]{32}(?:[0-9a-f]{8})?(?:[0-9a-f]{24})?\b")
-SECRET_PARAMETER = re.compile(
-    r"(?i)(access_token|refresh_token|client_secret|api_key|apikey|assertion|authorization|bearer|basic|signature)"
-    r"(\"?\s*[=:]?\s*\"?)(?:(?:bearer|basic)\s+)?([^\s\"&,}]+)"
-)
-
-
-class VendorError(Exception):
-    """Anything that went wrong between us and a vendor; the message is safe to log."""
-
-
-class VendorDown(VendorError):
-    """No usable answer within the time allowed."""
-
-
-class Throttled(VendorError):
-    """The vendor's limits did not let us through within the time allowed."""
-
-
-class AuthError(VendorError):
-    """The vendor refuses the credentials."""
-
-
-class RequestRefused(VendorError):
-    """The vendor answered 4xx. `answer` is its parsed JSON (may hold personal data: never log it), None if not JSON."""
-
-    def __init__(self, message: str, status: int, answer: Any = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.answer = answer
-
-
-class MalformedAnswer(VendorError):
-    """The answer breaks the vendor's own protocol."""
-
-
-class OutcomeUnknown(VendorError):
-    """A write left us and its outcome is not known; it must not be repeated blindly."""
-
-
-class ContractError(VendorError):
-    """Rows no longer look as declared."""
-
-    def __init__(self, stream: str, field: str, problem: str, sample: str | None = None) -> None:
-        shown = "" if sample is None else f"; sample: {sample}"
-        super().__init__(f"{stream}.{field}: {problem}{shown}")
-        self.stream, self.field, self.problem, self.sample = stream, field, problem, sample
-
 
 class _Retriable(Exception):
     """One attempt failed in a way that asks for another; carries the error to raise when time is up."""
@@ -99,15 +82,6 @@ class _Retriable(Exception):
     def __init__(self, error: VendorError, wait: float | None = None, *, is_throttle: bool = False) -> None:
         super().__init__(str(error))
         self.error, self.wait, self.is_throttle = error, wait, is_throttle
-
-
-def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """The text without the given secrets, tokens in parameters, e-mails, phone numbers and digests of them."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    text = SECRET_PARAMETER.sub(r"\1\2***", text)
-    return DIGEST.sub("<digest>", PHONE.sub("<phone>", EMAIL.sub("<email>", text)))
 
 
 @dataclass
@@ -130,113 +104,6 @@ class Metrics:
         )
 
 
-class Budget:
-    """What one quota holder (an account, a shop, an app) lets us use; shared by every session with the same key."""
-
-    def __init__(self, requests_per_second: float | None = None, concurrency: int | None = None) -> None:
-        self._spacing = 1.0 / requests_per_second if requests_per_second else 0.0
-        self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
-        self._lock = threading.Lock()
-        self._next_at = 0.0
-
-    def hold(self, seconds: float) -> None:
-        """Nobody of this quota holder sends before `seconds` have passed: the vendor said so."""
-        with self._lock:
-            self._next_at = max(self._next_at, time.monotonic() + seconds)
-
-    @contextmanager
-    def turn(self, sleep: Callable[[float], None]) -> Iterator[float]:
-        """One request's turn; yields how many seconds it had to wait."""
-        started = time.monotonic()
-        slot = self._slots
-        if slot:
-            slot.acquire()
-        try:
-            with self._lock:
-                now = time.monotonic()
-                wait = max(0.0, self._next_at - now)
-                self._next_at = max(self._next_at, now) + self._spacing
-            if wait:
-                sleep(wait)
-            yield time.monotonic() - started
-        finally:
-            if slot:
-                slot.release()
-
-
-_budgets: dict[str, Budget] = {}
-_budgets_lock = threading.Lock()
-
-
-def budget_of(holder: str, requests_per_second: float | None = None, concurrency: int | None = None) -> Budget:
-    """The one budget of a quota holder in this process; the first caller sets its figures."""
-    with _budgets_lock:
-        if holder not in _budgets:
-            _budgets[holder] = Budget(requests_per_second, concurrency)
-        return _budgets[holder]
-
-
-class Authentication(Protocol):
-    """Headers that prove who we are; `variable` is the environment variable to name when they are refused."""
-
-    variable: str
-
-    def headers(self) -> Mapping[str, str]: ...
-
-    def renew(self) -> bool:
-        """Get a fresh token after a refusal; False when there is nothing to renew."""
-        ...
-
-    def secrets(self) -> tuple[str, ...]: ...
-
-
-@dataclass
-class FixedHeader:
-    """A token or key that never changes while we run."""
-
-    variable: str
-    header: str
-    value: str
-    secret: str
-
-    def headers(self) -> Mapping[str, str]:
-        return {self.header: self.value}
-
-    def renew(self) -> bool:
-        return False
-
-    def secrets(self) -> tuple[str, ...]:
-        return (self.secret, self.value)
-
-
-class RenewedToken:
-    """A token that expires: `fetch` returns (token, lifetime in seconds); renewed a minute early or after a refusal."""
-
-    def __init__(self, variable: str, header: str, prefix: str, fetch: Callable[[], tuple[str, float]]) -> None:
-        self.variable = variable
-        self._header, self._prefix, self._fetch = header, prefix, fetch
-        self._token, self._expires_at = "", 0.0
-        self._lock = threading.Lock()
-
-    def headers(self) -> Mapping[str, str]:
-        with self._lock:
-            if time.monotonic() > self._expires_at - 60:
-                self._renew()
-            return {self._header: f"{self._prefix}{self._token}"}
-
-    def renew(self) -> bool:
-        with self._lock:
-            self._renew()
-            return True
-
-    def secrets(self) -> tuple[str, ...]:
-        return (self._token,)
-
-    def _renew(self) -> None:
-        self._token, lifetime = self._fetch()
-        self._expires_at = time.monotonic() + lifetime
-
-
 class _TimeIsUp(stop_base):
     """Stop before a wait that would end past the time allowed: sleeping first and failing then helps nobody."""
 
@@ -253,6 +120,14 @@ class _MalformedTooOften(stop_base):
         error = retry_state.outcome.exception() if retry_state.outcome else None
         is_malformed = isinstance(error, _Retriable) and isinstance(error.error, MalformedAnswer)
         return is_malformed and retry_state.attempt_number >= MALFORMED_ATTEMPTS
+
+
+def _token_problem(answer: Any) -> str | None:
+    return None if answer["access_token"] else "no token"
+
+
+def _no_complaint(answer: Any) -> None:
+    return None
 
 
 class Session:
@@ -307,26 +182,27 @@ class Session:
         headers: Mapping[str, str] | None = None,
         authenticated: bool = True,
         is_repeatable: bool = True,
-        expect_json: bool = False,
         save_to: Path | None = None,
-    ) -> requests.Response:
-        """Send until answered, within `KIZUNA_RETRY_SECONDS`; any error of the tree above.
+        check: Check | None = None,
+    ) -> tuple[requests.Response, Any]:
+        """Send until answered, within `KIZUNA_RETRY_SECONDS`; any error of the tree above. Returns (answer, its JSON).
 
         `is_repeatable=False`: a write whose repeat would act twice. It is retried only when it surely did nothing
-        (throttled, refused connection); otherwise OutcomeUnknown. `save_to` streams the body into a file.
+        (throttled, refused connection); otherwise OutcomeUnknown. `save_to` streams the body into a file. With `check`
+        the answer must be JSON, hold what `check` touches, and give it nothing to complain of; else it is asked for
+        again, then MalformedAnswer.
         """
         keywords: dict[str, Any] = {"params": params, "json": json_body, "data": form, "headers": headers}
         renewals = iter([True])
 
-        def attempt() -> requests.Response:
+        def attempt() -> tuple[requests.Response, Any]:
             response = self._send(method, url, keywords, authenticated, is_repeatable, save_to)
             if response.status_code == 401 and authenticated and self._renewed(renewals):
                 response = self._send(method, url, keywords, authenticated, is_repeatable, save_to)
-            if not (save_to and response.ok):
-                self._judge(method, url, response, is_repeatable)
-            if expect_json:
-                self._parsed(method, url, response)
-            return response
+            if save_to and response.ok:
+                return response, None
+            self._judge(method, url, response, is_repeatable)
+            return response, None if check is None else self._checked(method, url, response, is_repeatable, check)
 
         # After one proven outage the rest of the run's streams fail at once instead of waiting it out again.
         allowed = 0.0 if self._is_down else self._retry_seconds
@@ -339,27 +215,28 @@ class Session:
             reraise=True,
         )
         try:
-            response = retrying(attempt)
+            answered: tuple[requests.Response, Any] = retrying(attempt)
         except _Retriable as last:
             self._is_down = isinstance(last.error, VendorDown)
             raise last.error from None
         self._is_down = False
-        return response
+        return answered
 
-    def json(self, method: str, url: str, **keywords: Any) -> Any:
-        """Send and return the parsed JSON answer; a body that is no JSON is asked for again, then MalformedAnswer."""
-        response = self.request(method, url, expect_json=True, **keywords)
-        return json.loads(response.content)
+    def json(
+        self, method: str, url: str, *, check: Callable[[Any], str | None] = _no_complaint, **keywords: Any
+    ) -> Any:
+        """Send and return the parsed answer."""
+        return self.request(method, url, check=check, **keywords)[1]
 
-    def page(self, method: str, url: str, **keywords: Any) -> tuple[bytes, Any]:
+    def page(self, method: str, url: str, *, check: Check = _no_complaint, **keywords: Any) -> tuple[bytes, Any]:
         """Send and return the body as it came (for landing) and parsed (for the cursor)."""
-        response = self.request(method, url, expect_json=True, **keywords)
-        return response.content, json.loads(response.content)
+        response, answer = self.request(method, url, check=check, **keywords)
+        return response.content, answer
 
     def token(self, url: str, form: Mapping[str, Any]) -> tuple[str, float]:
         """(access token, lifetime in seconds) from an OAuth token endpoint; AuthError names the variable."""
         try:
-            answer = self.json("POST", url, form=form, authenticated=False)
+            answer = self.json("POST", url, form=form, authenticated=False, check=_token_problem)
         except RequestRefused as error:
             # OAuth answers 400 for wrong credentials.
             raise AuthError(f"{error}; check {self._variable}, see .env.example") from None
@@ -393,8 +270,14 @@ class Session:
             started = time.monotonic()
             size = 0
             try:
+                # No redirects with credentials: requests would carry a vendor's own header to another host.
                 response = self._requests.request(
-                    method, url, timeout=self._timeout, stream=save_to is not None, allow_redirects=True, **given
+                    method,
+                    url,
+                    timeout=self._timeout,
+                    stream=save_to is not None,
+                    allow_redirects=not authenticated,
+                    **given,
                 )
                 size = self._save(response, save_to) if save_to and response.ok else len(response.content)
             except requests.exceptions.ConnectTimeout:
@@ -452,14 +335,29 @@ class Session:
             answer = None
         raise RequestRefused(f"{where}: HTTP {status}. It says: {message}", status, answer)
 
-    def _parsed(self, method: str, url: str, response: requests.Response) -> None:
+    def _checked(
+        self,
+        method: str,
+        url: str,
+        response: requests.Response,
+        is_repeatable: bool,
+        check: Check,
+    ) -> Any:
+        where = self._where(method, url)
+        # Messages say where an answer broke, never its text: that may hold personal data.
         try:
-            json.loads(response.content)
+            answer = json.loads(response.content)
+            complaint = check(answer)
         except ValueError as error:
-            # Only where it broke: the text itself may hold personal data.
-            problem = str(error).split(":", 1)[0]
-            where = self._where(method, url)
-            raise _Retriable(MalformedAnswer(f"{where}: not JSON ({problem}, {len(response.content)} bytes)")) from None
+            complaint = f"not JSON ({str(error).split(':', 1)[0]}, {len(response.content)} bytes)"
+        except (KeyError, IndexError) as error:
+            complaint = f"the answer lacks {error}"
+        except (TypeError, AttributeError):
+            complaint = "the answer has another shape than documented"
+        if complaint is None:
+            return answer
+        self._unless_repeatable(is_repeatable, where, complaint)
+        raise _Retriable(MalformedAnswer(f"{where}: {complaint}"))
 
     def _renewed(self, renewals: Iterator[bool]) -> bool:
         return bool(self.authentication and next(renewals, False) and self.authentication.renew())

@@ -7,12 +7,13 @@ changed by `lastmodifieddate`, everything else by `hs_lastmodifieddate`; consent
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import requests
 from pydantic import Field, SecretStr
 
-from connectors.http import FixedHeader, MalformedAnswer, Session, budget_of
+from connectors.http import FixedHeader, Session, budget_of
 from connectors.settings import VendorConfig, vendor_settings
 from connectors.shape import shape_of
 from connectors.stream import Bookmark, Page, Source, Stream, columns
@@ -96,13 +97,16 @@ class Hubspot:
         self._base = config.base_url.rstrip("/")
         authentication = FixedHeader("HUBSPOT_ACCESS_TOKEN", "Authorization", f"Bearer {token}", token)
         account = f"hubspot {self._base} {token}"
-        self.session = Session("hubspot", authentication, budget=budget_of(account), throttled=throttled, pace=pace)
+        self.session = Session(
+            "hubspot", authentication, budget=budget_of(account), throttled=throttled, broken=broken, pace=pace
+        )
         # Search has a limit of its own, five a second an account, and tells nothing about it in headers.
         self._search = Session(
             "hubspot",
             authentication,
             budget=budget_of(f"{account} search", requests_per_second=SEARCHES_PER_SECOND),
             throttled=throttled,
+            broken=broken,
             metrics=self.session.metrics,
         )
 
@@ -124,7 +128,7 @@ class Hubspot:
         for at in range(0, len(keys), BATCH):
             inputs = [{"id": key} for key in keys[at : at + BATCH]]
             body = {"inputs": inputs, "properties": property_names(stream), "propertiesWithHistory": []}
-            yield self._linked(stream, self.session.json("POST", url, json_body=body)["results"])
+            yield self._linked(stream, self.session.json("POST", url, json_body=body, check=_has_results)["results"])
 
     def _list(self, stream: Stream, properties: list[str], linked: str | None, *, archived: bool) -> Iterator[Page]:
         url = f"{self._base}/crm/objects/{VERSION}/{stream.name}"
@@ -133,14 +137,16 @@ class Hubspot:
             given["associations"] = linked
         after = None
         while True:
-            body, answer = self.session.page("GET", url, params=given | ({"after": after} if after else {}))
+            body, answer = self.session.page(
+                "GET",
+                url,
+                params=given | ({"after": after} if after else {}),
+                check=partial(_page_problem, after),
+            )
             yield Page(body, path=("results",))
-            following = answer.get("paging", {}).get("next", {}).get("after")
-            if following is None:
+            after = _following(answer)
+            if after is None:
                 return
-            if following == after:
-                raise MalformedAnswer(f"hubspot.{stream.name}: the cursor stands still")
-            after = following
 
     def _changed(self, stream: Stream, since: datetime) -> Iterator[Page]:
         """Search by time of change. Past 10,000 rows go on from the last time, or by id within one crowded time."""
@@ -182,15 +188,13 @@ class Hubspot:
                 "limit": SEARCH_PAGE,
                 "after": after,
             }
-            answer = self._search.json("POST", url, json_body=body)
-            following = answer.get("paging", {}).get("next", {}).get("after")
+            answer = self._search.json("POST", url, json_body=body, check=partial(_page_problem, after))
+            following = _following(answer)
             is_cut = following is not None and int(following) + SEARCH_PAGE > SEARCH_END
             if answer["results"]:
                 yield answer["results"], is_cut
             if following is None or is_cut:
                 return
-            if int(following) <= int(after):
-                raise MalformedAnswer(f"hubspot.{stream.name}: the search stands still")
             after = following
 
     def _linked(self, stream: Stream, rows: list[dict[str, Any]]) -> Page:
@@ -202,7 +206,8 @@ class Hubspot:
             links: dict[str, list[dict[str, str]]] = {}
             for at in range(0, len(rows), BATCH):
                 inputs = [{"id": row["id"]} for row in rows[at : at + BATCH]]
-                for found in self.session.json("POST", url, json_body={"inputs": inputs})["results"]:
+                answer = self.session.json("POST", url, json_body={"inputs": inputs}, check=_has_results)
+                for found in answer["results"]:
                     links[found["from"]["id"]] = [{"id": str(to["toObjectId"]), "type": kind} for to in found["to"]]
             rows = [
                 r | ({"associations": {other: {"results": links[r["id"]]}}} if r["id"] in links else {}) for r in rows
@@ -226,11 +231,32 @@ class Hubspot:
             yield self._consents_of(url, waiting)
 
     def _consents_of(self, url: str, addresses: list[str]) -> Page:
-        answer = self.session.json("POST", url, params={"channel": "EMAIL"}, json_body={"inputs": addresses})
+        answer = self.session.json(
+            "POST", url, params={"channel": "EMAIL"}, json_body={"inputs": addresses}, check=_has_results
+        )
         return Page([status for result in answer["results"] for status in result.get("statuses", [])])
 
 
 SINGULAR = {"contacts": "contact", "companies": "company", "deals": "deal"}
+
+
+def _has_results(answer: Any) -> str | None:
+    return None if isinstance(answer["results"], list) else "results is no list"
+
+
+def _following(answer: Any) -> str | None:
+    following: str | None = answer.get("paging", {}).get("next", {}).get("after")
+    return following
+
+
+def _page_problem(after: str | None, answer: Any) -> str | None:
+    """A page that cannot be true: taken for one it would skip rows without a word."""
+    following = _following(answer)
+    if following is not None and not answer["results"]:
+        return "an empty page in the middle"
+    if following is not None and following == after:
+        return "the cursor stands still"
+    return _has_results(answer)
 
 
 def property_names(stream: Stream) -> list[str]:
@@ -265,6 +291,15 @@ def throttled(response: requests.Response) -> float | None:
     if b'"SECONDLY"' in response.content:
         return 1.0
     return float(response.headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "-1000")) / 1000
+
+
+def broken(response: requests.Response) -> str | None:
+    """A batch of which some records failed at the vendor (207); records that do not exist are no failure."""
+    if response.status_code != 207:
+        return None
+    failed = [error.get("category") for error in response.json().get("errors", [])]
+    lost = [category for category in failed if category != "OBJECT_NOT_FOUND"]
+    return f"{len(lost)} records of the batch failed ({lost[0]})" if lost else None
 
 
 def pace(response: requests.Response) -> float:

@@ -7,6 +7,7 @@ deleted vanish.
 import base64
 from collections.abc import Iterator, Sequence
 from datetime import UTC
+from functools import partial
 from typing import Any
 
 import requests
@@ -71,21 +72,28 @@ class Mailchimp:
                     raise
 
     def _members(self, fields: str, given: dict[str, Any]) -> Iterator[Page]:
+        in_order = {"sort_field": "timestamp_signup", "sort_dir": "ASC"}
         for status in ({}, {"status": "archived"}):
-            offset = 0
+            offset, first = 0, None
             while True:
                 body, answer = self.session.page(
                     "GET",
                     self._url,
-                    params={"count": PAGE, "offset": offset, "fields": fields}
-                    | {"sort_field": "timestamp_signup", "sort_dir": "ASC"}
-                    | given
-                    | status,
+                    params={"count": PAGE, "offset": offset, "fields": fields} | in_order | given | status,
+                    check=partial(_page_problem, offset, first),
                 )
                 yield Page(body, path=("members",))
-                if offset + PAGE >= int(answer["total_items"]) or not answer["members"]:
+                if offset + PAGE >= answer["total_items"]:
                     break
-                offset += PAGE - PAGE_OVERLAP
+                offset, first = offset + PAGE - PAGE_OVERLAP, answer["members"][0]["id"]
+
+
+def _page_problem(offset: int, first: str | None, answer: Any) -> str | None:
+    """A page that cannot be true: taken for one it would skip members without a word."""
+    members = answer["members"]
+    if not members:
+        return "an empty page in the middle" if offset < answer["total_items"] else None
+    return "the same page again" if members[0]["id"] == first else None
 
 
 def throttled(response: requests.Response) -> float | None:

@@ -357,12 +357,12 @@ def test_retry_after_as_a_date() -> None:
 
 
 def test_every_error_is_drawn_in_the_docstring() -> None:
-    import connectors.http as module
+    import connectors.errors as module
 
     kinds: list[type] = [module.VendorError]
     children: Callable[[type], list[type]] = lambda kind: kind.__subclasses__()  # noqa: E731
     for kind in children(module.VendorError):
-        if kind.__module__ == "connectors.http":
+        if kind.__module__ == "connectors.errors":
             kinds.append(kind)
     for kind in kinds:
         assert kind.__name__ in (module.__doc__ or ""), kind.__name__
