@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import fsspec
 import numpy as np
@@ -86,7 +86,7 @@ def windows_of(dataset: ds.Dataset, target: Target) -> list[Window]:
         for row in aggregates:
             if row["as_of"] is None:
                 raise SnapshotError(f"{target.table}.as_of is null; every snapshot row states its as-of time")
-            sums = counts.setdefault(row["as_of"], [0, 0, 0])
+            sums = counts.setdefault(_utc(row["as_of"]), [0, 0, 0])
             sums[0] += row["known_count"]
             sums[1] += row["known_sum"]
             sums[2] += row["positive_sum"]
@@ -111,8 +111,8 @@ def newest_as_of(dataset: ds.Dataset, target: Target) -> datetime | None:
     newest: datetime | None = None
     for batch in dataset.to_batches(columns=["as_of"], batch_size=BATCH_ROWS):
         here = pc.max(batch.column("as_of")).as_py()
-        if here is not None and (newest is None or here > newest):
-            newest = here
+        if here is not None and (newest is None or _utc(here) > newest):
+            newest = _utc(here)
     return newest
 
 
@@ -190,6 +190,11 @@ def fingerprint(frame: pd.DataFrame) -> str:
         digest.update(f"{name}:{len(column)}".encode())
         digest.update(pd.util.hash_array(column.to_numpy(), categorize=True).tobytes())
     return digest.hexdigest()
+
+
+def _utc(time: datetime) -> datetime:
+    """UTC without zone, as DuckDB writes it; Spark marks the same instants as UTC."""
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
 
 
 def _is_boolean(batch: pa.RecordBatch, name: str) -> bool:

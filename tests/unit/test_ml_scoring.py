@@ -78,6 +78,20 @@ def test_snapshots_may_be_a_folder_of_parts(shop: tuple[dict[str, str], str], tm
     pd.testing.assert_frame_equal(first, second)
 
 
+def test_times_marked_as_utc_are_the_same_times(shop: tuple[dict[str, str], str], tmp_path: Path) -> None:
+    """Spark writes instants, DuckDB times without zone; both mean UTC."""
+    snapshots, models_dir = shop
+    table = pq.read_table(snapshots["customer_snapshots"])
+    index = table.schema.get_field_index("as_of")
+    marked = table.set_column(index, "as_of", table.column("as_of").cast(pa.timestamp("us", tz="UTC")))
+    pq.write_table(marked, tmp_path / "marked.parquet")
+    spark = {"customer_snapshots": str(tmp_path / "marked.parquet")}
+    assert ml.train("churn", spark, models_dir).version == ml.train("churn", snapshots, models_dir).version
+    ml.score("churn", spark, models_dir, str(tmp_path / "marked-scores.parquet"))
+    ml.score("churn", snapshots, models_dir, str(tmp_path / "scores.parquet"))
+    assert (tmp_path / "marked-scores.parquet").read_bytes() == (tmp_path / "scores.parquet").read_bytes()
+
+
 def test_probabilities_are_those_that_came_true(shop: tuple[dict[str, str], str], tmp_path: Path) -> None:
     """Scoring uses the model as it was trained: scored as of a closed day, the probabilities match what followed."""
     snapshots, models_dir = shop
