@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,14 @@ from tests.made_snapshots import NEWEST, STEP_DAYS, make_snapshots, read, write
 @pytest.fixture(scope="module")
 def snapshots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return make_snapshots(tmp_path_factory.mktemp("snapshots"), customers=150, windows=10)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(snapshots: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which one training ran through; tests read it or work on a copy."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    assert ml.train("churn", snapshots, str(directory)).promoted
+    return directory
 
 
 @pytest.fixture
@@ -46,10 +55,9 @@ def _killed_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("moment", [MODEL_FILE, "card.json", "current.json"])
 def test_killed_training_leaves_no_trace_after_the_next(
-    moment: str, snapshots: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: str, snapshots: dict[str, str], undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    ml.train("churn", snapshots, str(undisturbed))
+    disturbed = tmp_path / "disturbed"
     with monkeypatch.context() as patched:
         _killed_at(moment, patched)
         with pytest.raises(KeyboardInterrupt):
@@ -74,19 +82,22 @@ def test_new_data_is_a_new_version_and_the_one_before_is_kept(
 
 
 def test_model_that_knows_the_future_is_no_yardstick(
-    snapshots: dict[str, str], earlier: dict[str, str], tmp_path: Path
+    undisturbed: Path, earlier: dict[str, str], tmp_path: Path
 ) -> None:
     """The as-of time was moved back: what is in use has learned from days that have not happened."""
-    models_dir = str(tmp_path / "models")
-    future = ml.train("churn", snapshots, models_dir)
+    models_dir = str(shutil.copytree(undisturbed, tmp_path / "models"))
+    future = ml.card_in_use("churn", models_dir)
+    assert future is not None
     card = ml.train("churn", earlier, models_dir)
     assert f"the model in use, {future.version}, knows outcomes from after" in card.reason
     assert card.headline is not None and card.headline.model_in_use is None
     assert card.promoted and card.in_use == card.version
 
 
-def test_altered_model_file_is_refused(snapshots: dict[str, str], tmp_path: Path) -> None:
-    card = ml.train("churn", snapshots, str(tmp_path))
+def test_altered_model_file_is_refused(snapshots: dict[str, str], undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    card = ml.card_in_use("churn", str(tmp_path))
+    assert card is not None
     path = tmp_path / "churn" / card.version / MODEL_FILE
     path.write_bytes(path.read_bytes() + b"!")
     with pytest.raises(StoreError, match=r"is not the file that was promoted; delete .* and train again"):
@@ -115,12 +126,10 @@ def test_unknown_model_names_those_there_are(tmp_path: Path) -> None:
         ml.card_in_use("chrun", str(tmp_path))
 
 
-def test_card_in_use_is_the_stored_one(snapshots: dict[str, str], tmp_path: Path) -> None:
-    card = ml.train("churn", snapshots, str(tmp_path))
-    stored = json.loads((tmp_path / "churn" / card.version / "card.json").read_text())
-    in_use = ml.card_in_use("churn", str(tmp_path))
-    assert in_use is not None and in_use.to_json() == stored == card.to_json()
-    assert ModelStore(str(tmp_path), "churn").version_in_use() == card.version
+def test_card_in_use_is_the_stored_one(undisturbed: Path) -> None:
+    card = ml.card_in_use("churn", str(undisturbed))
+    assert card is not None and card.version == ModelStore(str(undisturbed), "churn").version_in_use()
+    assert card.to_json() == json.loads((undisturbed / "churn" / card.version / "card.json").read_text())
 
 
 def _content(directory: Path) -> dict[str, bytes]:
