@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from connectors.sources import SOURCES
 from orchestration.resources import PROJECT_ROOT, Clock, Lakehouse
 
 FINGERPRINTS = "marts/fingerprints.json"
+SINCE = "standing since"
+LONGEST_STANDING = timedelta(hours=24)
 # A test runs with its model unless it needs a model that this part of the graph does not build yet.
 TESTS = ("--indirect-selection", "buildable")
 
@@ -116,8 +119,7 @@ def transform(
     as_of = clock.now().isoformat()
     nodes = manifest()
     now = node_fingerprints(nodes, lake, as_of)
-    is_standing = Path(warehouse_path(lake)).exists() and lake.exists(FINGERPRINTS)
-    built = lake.read_json(FINGERPRINTS) if is_standing else {}
+    built = standing(lake)
     keys = {unique_id: translator.get_asset_spec(nodes, unique_id, project).key for unique_id in now}
     selected = {unique_id: key for unique_id, key in keys.items() if key in context.selected_asset_keys}
     changed = {unique_id for unique_id in selected if now[unique_id] != built.get(unique_id)}
@@ -141,7 +143,19 @@ def transform(
                 target_path=invocation.target_path,
                 project=project,
             )
-        lake.write_json(FINGERPRINTS, built | {unique_id: now[unique_id] for unique_id in changed})
+        since = built.get(SINCE) or datetime.now(UTC).isoformat()
+        lake.write_json(FINGERPRINTS, built | {unique_id: now[unique_id] for unique_id in changed} | {SINCE: since})
+
+
+def standing(lake: Lake) -> dict[str, str]:
+    """The fingerprints of the models that stand: none when the warehouse file is gone or they are a day old.
+
+    Guards read a mart's age from its file by the machine's clock, and so does this.
+    """
+    if not Path(warehouse_path(lake)).exists() or not lake.exists(FINGERPRINTS):
+        return {}
+    built: dict[str, str] = lake.read_json(FINGERPRINTS)
+    return built if datetime.now(UTC) - datetime.fromisoformat(built[SINCE]) < LONGEST_STANDING else {}
 
 
 def clock_arguments(clock: Clock) -> list[str]:

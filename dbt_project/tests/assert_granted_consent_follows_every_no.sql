@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'consents'}}}) }}
 -- written against the statements and not by the rule's own code: whoever is granted has a yes, and after each no there
 -- came a later yes of their own
 with yes as (

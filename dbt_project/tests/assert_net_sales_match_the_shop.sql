@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'orders'}}}) }}
 -- line totals of an order before discounts on the whole of it cannot be far from its subtotal; a doubled or missing line
 -- is. One cent a line is rounding.
 select

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'identity_clusters'}}}) }}
 -- the mega-person alarm: nobody has this many accounts and CRM contacts; a cluster that does has been glued together by
 -- an identifier the guards do not know yet, and nobody is pushed before somebody has looked
 select

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'orders'}}}) }}
 -- every order the shop sent is in the mart, or there is a reason: a test order, deleted, or a row in rejected_records
 select orders.order_id
 from {{ ref('stg_shopify__orders') }} as orders
