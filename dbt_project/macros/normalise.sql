@@ -69,7 +69,7 @@
   ] -%}
     {%- set read.sql = replace_pattern(read.sql, pattern, replacement) -%}
   {%- endfor -%}
-  {%- set number = ':([+]81[25-9]0[0-9]{8}|[+]81[1-9][1-9][0-9]{7}|[+]([1-79]|8[02-9])[0-9]{6,13})$' -%}
+  {%- set number = ':([+]81[25-9]0[0-9]{8}|[+]81[1-9][1-9][0-9]{7}|[+]1[2-9][0-9]{2}[2-9][0-9]{6}|[+]([2-79]|8[02-9])[0-9]{6,13})$' -%}
   nullif(regexp_extract({{ read.sql }}, '{{ number }}', 1), '')
 {%- endmacro %}
 
@@ -118,7 +118,9 @@
   {%- set full = "lower(" ~ to_hiragana(fold_width(full)) ~ ")" -%}
   {%- set accented = 'āīūēōâîûêôáíúéóàìùèòäëïöüñç' -%}
   {%- set plain = 'aiueoaiueoaiueoaiueoaeiounc' -%}
-  {%- set full = "translate(" ~ full ~ ", '" ~ accented ~ "’.・-‐−–—=,', '" ~ plain ~ "          ')" -%}
+  {%- set full = "translate(" ~ full ~ ", '" ~ accented ~ ".・-‐−–—=,’', '" ~ plain ~ "         ')" -%}
+  {#- the apostrophe of O'Brien is left out by as many as write it; chr, for engines escape quotes differently -#}
+  {%- set full = "replace(" ~ full ~ ", chr(39), '')" -%}
   {#- the older forms of characters that families keep in their names -#}
   {%- set full = "translate(" ~ full ~ ", '髙﨑碕嵜齋齊斉邊邉濱澤廣國嶋嶌櫻藏與眞冨', '高崎崎崎斎斎斎辺辺浜沢広国島島桜蔵与真富')" -%}
   {%- set full = replace_pattern(full, '(様|さま|さん|殿|先生|氏)( |$)', ' ') -%}

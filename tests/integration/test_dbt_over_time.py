@@ -1,0 +1,153 @@
+"""What happens to customers while records come, change and go: ids stay, merges and splits are told once, no snapshot
+looks past its date."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from connectors.sandbox.world import World
+from tests.dbt_build import dbt, mart, rows
+from tests.raw_lake import write_empty, write_rows
+from tests.world_lake import write_world
+
+
+def account(number: int, email: str | None = None, name: str = "太郎", **more: Any) -> dict[str, Any]:
+    """A Shopify customer as landed."""
+    return {
+        "id": f"gid://shopify/Customer/{number}",
+        "legacyResourceId": str(number),
+        "firstName": name,
+        "lastName": "山田",
+        "createdAt": "2026-01-01 00:00:00",
+        "updatedAt": "2026-01-01 00:00:00",
+        "defaultEmailAddress": {"emailAddress": email} if email else None,
+    } | more
+
+
+def contact(number: int, email: str | None = None, shopify: int | None = None, **more: Any) -> dict[str, Any]:
+    """A HubSpot contact as landed."""
+    properties = {
+        "email": email,
+        "firstname": "太郎",
+        "lastname": "山田",
+        "shopify_customer_id": shopify and str(shopify),
+    }
+    return {
+        "id": str(number),
+        "createdAt": "2026-02-01 00:00:00",
+        "updatedAt": "2026-02-01 00:00:00",
+        "archived": False,
+        "properties": properties,
+    } | more
+
+
+def build_identity(lake: Path) -> dict[str, str]:
+    """Build identity alone; record id → customer id."""
+    dbt(lake, "run", "--select", "+identity_clusters")
+    return dict(rows(f"SELECT record_id, customer_id FROM {mart(lake, 'identity_clusters')}"))
+
+
+def history(lake: Path) -> list[tuple[str, str, str]]:
+    columns = "event, customer_id, previous_customer_id"
+    return rows(f"SELECT {columns} FROM {mart(lake, 'customer_history')} ORDER BY sequence_number")
+
+
+def test_merges_and_splits_are_told_once(tmp_path: Path) -> None:
+    lake = write_empty(tmp_path)
+    first, second = "gid://shopify/Customer/1", "gid://shopify/Customer/2"
+    write_rows(lake, "shopify/customers", [account(1, "a@mail.example"), account(2, "b@mail.example", name="花子")])
+    write_rows(lake, "hubspot/contacts", [contact(10, "a@mail.example")])
+    apart = build_identity(lake)
+    assert apart[first] == apart["10"] != apart[second]
+    assert history(lake) == []
+
+    # the CRM learns that its contact is both accounts: two customers become one, under the id of the larger
+    newer = contact(10, "a@mail.example", shopify=2, updatedAt="2026-03-01 00:00:00", _landed_at="2026-10-20 01:00:00")
+    write_rows(lake, "hubspot/contacts", [newer], commit="0002")
+    kept_back = (lake / "marts/identity_clusters/data.parquet").read_bytes()
+    merged = build_identity(lake)
+    assert set(merged.values()) == {apart[first]}
+    assert history(lake) == [("merged", apart[first], apart[second])]
+
+    # killed after the history was written and before the clusters were: the next build tells nothing twice
+    (lake / "marts/identity_clusters/data.parquet").write_bytes(kept_back)
+    assert build_identity(lake) == merged
+    assert history(lake) == [("merged", apart[first], apart[second])]
+    assert build_identity(lake) == merged
+    assert history(lake) == [("merged", apart[first], apart[second])]
+
+    # the CRM was wrong: one customer becomes two, the larger part keeps the id, the other gets one of its own
+    corrected = contact(10, "a@mail.example", updatedAt="2026-04-01 00:00:00", _landed_at="2026-10-21 01:00:00")
+    write_rows(lake, "hubspot/contacts", [corrected], commit="0003")
+    split = build_identity(lake)
+    assert split[first] == split["10"] == apart[first]
+    assert split[second] not in (apart[first], None)
+    assert history(lake)[1:] == [("split", split[second], apart[first])]
+
+
+def test_a_deleted_record_links_nothing_any_more(tmp_path: Path) -> None:
+    lake = write_empty(tmp_path)
+    write_rows(lake, "shopify/customers", [account(1, "a@mail.example")])
+    write_rows(lake, "hubspot/contacts", [contact(10, "a@mail.example")])
+    assert len(set(build_identity(lake).values())) == 1
+    gone = {"id": "10", "_is_deleted": True, "_landed_at": "2026-10-20 01:00:00"}
+    write_rows(lake, "hubspot/contacts", [gone], commit="0002")
+    assert len(set(build_identity(lake).values())) == 2
+
+
+@pytest.fixture(scope="module")
+def world_lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_world(tmp_path_factory.mktemp("as-it-was"), world.path)
+    dbt(root, "run", "--select", "+customer_snapshots", "+customer_category_snapshots")
+    return root
+
+
+# A snapshot date of the grid with half of the year on either side.
+CUT = "2026-04-21 15:00:00"
+
+
+def shift_everything_after(cut: str, lake: Path) -> None:
+    """Whatever happens at or after the cut happens twenty hours later, and orders placed after it cost three times."""
+    later = "CASE WHEN {0} >= TIMESTAMP '" + cut + "' THEN {0} + INTERVAL 20 HOUR ELSE {0} END"
+    dearer = "{{shopMoney: {{amount: CASE WHEN createdAt >= TIMESTAMP '" + cut + "' THEN {0}.shopMoney.amount * 3 "
+    dearer += "ELSE {0}.shopMoney.amount END, currencyCode: {0}.shopMoney.currencyCode}}}}"
+    with duckdb.connect() as connection:
+        orders, events = (lake / "raw" / stream / "0001.parquet" for stream in ("shopify/orders", "ga4/events"))
+        for path, replaced in (
+            (
+                orders,
+                f"{dearer.format('totalPriceSet')} AS totalPriceSet, {later.format('createdAt')} AS createdAt, "
+                f"{later.format('cancelledAt')} AS cancelledAt, list_transform(refunds, lambda r: "
+                f"{{id: r.id, createdAt: {later.format('r.createdAt')}, "
+                "totalRefundedSet: r.totalRefundedSet}) AS refunds",
+            ),
+            (
+                events,
+                f"CASE WHEN event_timestamp >= epoch_us(TIMESTAMP '{cut}') THEN event_timestamp + 72000000000 "
+                "ELSE event_timestamp END AS event_timestamp",
+            ),
+        ):
+            changed = path.with_suffix(".changed")
+            connection.execute(f"COPY (SELECT * REPLACE ({replaced}) FROM '{path}') TO '{changed}' (FORMAT parquet)")
+            changed.replace(path)
+
+
+def test_no_snapshot_looks_past_its_date(world_lake: Path, tmp_path: Path) -> None:
+    shifted = tmp_path / "shifted"
+    shutil.copytree(world_lake / "raw", shifted / "raw")
+    shift_everything_after(CUT, shifted)
+    dbt(shifted, "run", "--select", "+customer_snapshots", "+customer_category_snapshots")
+    for snapshots in ("customer_snapshots", "customer_category_snapshots"):
+        features = f"SELECT COLUMNS(c -> NOT starts_with(c, 'outcome_')) FROM {{}} WHERE as_of {{}} TIMESTAMP '{CUT}'"
+        features = features.replace("c -> NOT", "lambda c: NOT")
+        before, after = (features.format(mart(lake, snapshots), "<=") for lake in (world_lake, shifted))
+        assert rows(f"SELECT count(*) FROM ({before})")[0][0] > 500
+        assert rows(
+            f"SELECT count(*) FROM (({before} EXCEPT ALL {after}) UNION ALL ({after} EXCEPT ALL {before}))"
+        ) == [(0,)]
+        # and the later snapshots do see the shift, or the test above could not fail
+        newer, newer_after = (features.format(mart(lake, snapshots), ">") for lake in (world_lake, shifted))
+        assert rows(f"SELECT count(*) > 0 FROM ({newer} EXCEPT ALL {newer_after})") == [(True,)]
