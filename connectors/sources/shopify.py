@@ -32,7 +32,6 @@ from connectors.shape import Shape, shape_of
 from connectors.stream import Bookmark, Page, Source, Stream, columns
 
 VERSION = "2026-10"
-# Beyond this a bulk operation asks less of the shop than hundreds of pages.
 BULK_WINDOW = timedelta(days=3)
 BULK_HOURS = 6
 PAGE = {"orders": 25, "abandoned_checkouts": 25}
@@ -131,6 +130,11 @@ class ShopifyConfig(VendorConfig):
         return (self.base_url or f"https://{self.shop}.myshopify.com").rstrip("/") + "/admin"
 
 
+def is_large(bookmark: Bookmark) -> bool:
+    """Whether so much is to be read that a bulk operation is kinder to the shop than hundreds of pages."""
+    return bookmark.since is None or bookmark.as_of - bookmark.since > BULK_WINDOW
+
+
 def root_of(stream: Stream) -> tuple[str, str, str]:
     """(root field, type name, sort key) of a stream."""
     return ROOTS.get(stream.name, (stream.name, stream.name.removesuffix("s").capitalize(), "UPDATED_AT"))
@@ -208,7 +212,7 @@ class Shopify:
         )
 
     def read(self, stream: Stream, bookmark: Bookmark) -> Iterator[Page]:
-        if bookmark.since is None or bookmark.as_of - bookmark.since > BULK_WINDOW:
+        if is_large(bookmark):
             fields = selection(stream, is_bulk=True)
             yield from self._bulk(bulk_query(stream, bookmark.since, fields), children_of(stream))
         else:
