@@ -10,7 +10,6 @@ VendorError
 └── ContractError     a declared field disappeared or changed type; names stream, field and a sample
 """
 
-import json
 import logging
 import random
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_any
 from tenacity.stop import stop_base
@@ -346,7 +346,7 @@ class Session:
         where = self._where(method, url)
         # Messages say where an answer broke, never its text: that may hold personal data.
         try:
-            answer = json.loads(response.content)
+            answer = orjson.loads(response.content)
             complaint = check(answer)
         except ValueError as error:
             complaint = f"not JSON ({str(error).split(':', 1)[0]}, {len(response.content)} bytes)"

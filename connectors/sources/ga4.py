@@ -179,10 +179,9 @@ class Ga4:
         found, expected = 0, 0
         with path.open("wb") as file:
             for rows, total in self._answers(query):
-                for row in rows:
-                    suffix, event = (cell["v"] for cell in row["f"])
-                    # The table's name goes into the row, so that landing can type many days at once.
-                    file.write(f'{{"_table":"{suffix}",{event[1:]}\n'.encode())
+                # The table's name goes into the row, so that landing can type many days at once.
+                lines = [f'{{"_table":"{row["f"][0]["v"]}",{row["f"][1]["v"][1:]}\n' for row in rows]
+                file.write("".join(lines).encode())
                 found, expected = found + len(rows), total
         return found, expected
 
