@@ -20,3 +20,12 @@
   ) as versions
   where version_rank = 1
 {% endmacro %}
+
+{# GA4 has no event id; this is the key the vendor's users have agreed on. #}
+{% macro ga4_event_id() -%}
+  md5(concat_ws(
+    '|', coalesce(user_pseudo_id, ''), cast(event_timestamp as string), event_name,
+    coalesce(cast(batch_page_id as string), ''), coalesce(cast(batch_ordering_id as string), ''),
+    coalesce(cast(batch_event_index as string), '')
+  ))
+{%- endmacro %}

@@ -7,6 +7,11 @@ objections as (
   select * from {{ ref('ad_objections') }}
 ),
 
+email as (
+  select * from decided
+  where channel = 'email'
+),
+
 -- ads follow e-mail: who takes the shop's marketing by e-mail may be shown its ads, unless they objected to ads
 ads as (
   select
@@ -20,7 +25,7 @@ ads as (
     end as reason,
     case when objections.customer_id is not null then 'ga4 ads_storage No' else email.evidence end as evidence,
     coalesce(objections.objected_at, email.decided_at) as decided_at
-  from (select * from decided where channel = 'email') as email
+  from email
   full outer join objections on email.customer_id = objections.customer_id
 ),
 

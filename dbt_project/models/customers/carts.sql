@@ -85,7 +85,7 @@ next_orders as (
   inner join {{ ref('orders') }} as orders
     on
       carts.customer_id = orders.customer_id
-      and orders.ordered_at >= carts.created_at
+      and carts.created_at <= orders.ordered_at
       and orders.ordered_at <= {{ as_of() }}
   group by carts.cart_id
 )

@@ -45,11 +45,23 @@ ranked as (
 known as (
   select
     customer_id,
-    {% for fact in ['first_name', 'last_name', 'country', 'region', 'city', 'postal_code', 'birth_date', 'locale', 'crm_stage'] -%}
-    min_by({{ fact }}, case when {{ fact }} is not null then trust_rank end) as {{ fact }}{{ ',' if not loop.last }}
-    {% endfor %}
+    {% for fact in [
+      'first_name', 'last_name', 'country', 'region', 'city', 'postal_code', 'birth_date', 'locale'
+    ] -%}
+    min_by({{ fact }}, case when {{ fact }} is not null then trust_rank end) as {{ fact }},
+    {% endfor -%}
+    min_by(crm_stage, case when crm_stage is not null then trust_rank end) as crm_stage
   from ranked
   group by customer_id
+),
+
+first_seen as (
+  select
+    record_type,
+    record_id,
+    min(first_seen_at) as first_seen_at
+  from {{ ref('identity_edges') }}
+  group by record_type, record_id
 ),
 
 counted as (
@@ -58,13 +70,9 @@ counted as (
     sum(case when people.record_type = 'shopify.customers' then 1 else 0 end) as account_count,
     sum(case when people.record_type = 'shopify.orders' then 1 else 0 end) as guest_order_count,
     sum(case when people.record_type = 'hubspot.contacts' then 1 else 0 end) as contact_count,
-    min(edges.first_seen_at) as first_seen_at
+    min(first_seen.first_seen_at) as first_seen_at
   from people
-  left join (
-    select record_type, record_id, min(first_seen_at) as first_seen_at
-    from {{ ref('identity_edges') }}
-    group by record_type, record_id
-  ) as edges on people.record_type = edges.record_type and people.record_id = edges.record_id
+  left join first_seen on people.record_type = first_seen.record_type and people.record_id = first_seen.record_id
   group by people.customer_id
 )
 

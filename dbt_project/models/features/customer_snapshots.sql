@@ -49,7 +49,7 @@ next_orders as (
     min(facts.ordered_at) as ordered_at
   from orders_then
   inner join {{ ref('order_facts') }} as facts
-    on orders_then.customer_id = facts.customer_id and facts.ordered_at >= orders_then.as_of
+    on orders_then.customer_id = facts.customer_id and orders_then.as_of <= facts.ordered_at
   where facts.cancelled_at is null
   group by orders_then.as_of, orders_then.customer_id
 ),
@@ -92,7 +92,8 @@ select
   cast(spend as double) as lifetime_spend,
   {{ ratio('spend', 'order_count') }} as mean_order_value,
   mean_gap_days,
-  sqrt({{ ratio('gap_count * squared_gap_hours - gap_hours * gap_hours', 'gap_count * (gap_count - 1)') }}) / 24 as gap_deviation_days,
+  sqrt({{ ratio('gap_count * squared_gap_hours - gap_hours * gap_hours', 'gap_count * (gap_count - 1)') }}) / 24
+    as gap_deviation_days,
   {{ ratio('longest_gap_hours', '24') }} as longest_gap_days,
   {{ ratio('days_since_last_order', 'mean_gap_days') }} as recency_to_gap,
   {{ ratio('days_since_last_order * 24', 'longest_gap_hours') }} as recency_to_longest_gap,

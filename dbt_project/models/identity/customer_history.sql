@@ -17,6 +17,16 @@ flows as (
   group by previous_customer_id, customer_id
 ),
 
+still_there as (
+  select distinct customer_id
+  from assignments
+),
+
+known_before as (
+  select distinct previous_customer_id as customer_id
+  from assignments
+),
+
 events as (
   select
     case
@@ -26,10 +36,8 @@ events as (
     end as event,
     flows.*
   from flows
-  left join (select distinct customer_id from assignments) as still_there
-    on flows.previous_customer_id = still_there.customer_id
-  left join (select distinct previous_customer_id as customer_id from assignments) as known_before
-    on flows.customer_id = known_before.customer_id
+  left join still_there on flows.previous_customer_id = still_there.customer_id
+  left join known_before on flows.customer_id = known_before.customer_id
 ),
 
 -- what last happened between two customers, either way round

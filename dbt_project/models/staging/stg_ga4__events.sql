@@ -20,15 +20,10 @@ chosen_tables as (
   where not raw_events.is_intraday or complete_days.table_date is null
 ),
 
--- GA4 has no event id; this is the key the vendor's users have agreed on
 keyed as (
   select
     *,
-    md5(concat_ws(
-      '|', coalesce(user_pseudo_id, ''), cast(event_timestamp as string), event_name,
-      coalesce(cast(batch_page_id as string), ''), coalesce(cast(batch_ordering_id as string), ''),
-      coalesce(cast(batch_event_index as string), '')
-    )) as event_id
+    {{ ga4_event_id() }} as event_id
   from chosen_tables
 ),
 
@@ -56,7 +51,8 @@ named as (
     privacy_info.ads_storage as ads_storage,
     nullif(nullif(ecommerce.transaction_id, '(not set)'), '') as transaction_id,
     {{ money('ecommerce.purchase_revenue') }} as purchase_revenue,
-    items
+    _row_hash as row_hash,
+    _landed_at as landed_at
   from numbered
   where version_rank = 1
 )

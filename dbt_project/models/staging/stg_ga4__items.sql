@@ -1,14 +1,49 @@
+-- Straight from raw, for the events that won; an event that was exported twice would bring its items twice. What was
+-- bought is left to the shop's own orders, and most of the items are there.
+with raw_events as (
+  select
+    {{ ga4_event_id() }} as event_id,
+    _row_hash,
+    _landed_at,
+    items
+  from {{ source('raw_ga4', 'events') }}
+  where event_name <> 'purchase'
+),
+
+unnested as (
+  select
+    raw_events.event_id,
+    raw_events._row_hash as row_hash,
+    raw_events._landed_at as landed_at,
+    {{ place_of('item') }} as item_position,
+    item.item_id as sku,
+    item.item_name as item_name,
+    item.item_category as category,
+    coalesce(item.quantity, 1) as quantity,
+    {{ money('item.price') }} as price
+  from raw_events
+  {{ unnest_with_place('raw_events.items', 'item') }}
+),
+
+distinct_items as (
+  select distinct * from unnested
+)
+
 select
-  events.event_id,
-  {{ place_of('item') }} as item_position,
+  items.event_id,
+  items.item_position,
   events.event_name,
   events.event_at,
   events.session_id,
   events.user_pseudo_id,
-  item.item_id as sku,
-  item.item_name as item_name,
-  item.item_category as category,
-  coalesce(item.quantity, 1) as quantity,
-  {{ money('item.price') }} as price
-from {{ ref('stg_ga4__events') }} as events
-{{ unnest_with_place('events.items', 'item') }}
+  items.sku,
+  items.item_name,
+  items.category,
+  items.quantity,
+  items.price
+from distinct_items as items
+inner join {{ ref('stg_ga4__events') }} as events
+  on
+    items.event_id = events.event_id
+    and items.row_hash = events.row_hash
+    and items.landed_at = events.landed_at

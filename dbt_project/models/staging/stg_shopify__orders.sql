@@ -28,8 +28,5 @@ select
   {{ money('totalRefundedSet.shopMoney.amount') }} as refunded_total,
   is_deleted,
   _landed_at as landed_at,
-  _row_hash as row_hash,
-  -- nested as the vendor sends them; stg_shopify__order_lines and stg_shopify__refunds take them apart
-  lineItems as line_items,
-  refunds
+  _row_hash as row_hash
 from versions

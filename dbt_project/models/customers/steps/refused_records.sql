@@ -23,7 +23,9 @@ with findings as (
   from {{ ref('stg_shopify__orders') }}
   where nullif(trim(email_as_given), '') is not null and email is null
   union all
-  select 'shopify.order_lines', lines.order_line_id, 'negative_quantity', 'quantity', cast(lines.quantity as string), true, orders.landed_at
+  select
+    'shopify.order_lines', lines.order_line_id, 'negative_quantity', 'quantity', cast(lines.quantity as string), true,
+    orders.landed_at
   from {{ ref('stg_shopify__order_lines') }} as lines
   inner join {{ ref('stg_shopify__orders') }} as orders on lines.order_id = orders.order_id
   where lines.quantity is null or lines.quantity < 0

@@ -7,6 +7,14 @@ with baskets as (
     count(distinct category) as category_count
   from {{ ref('order_lines') }}
   group by order_id
+),
+
+orders as (
+  select
+    *,
+    lag(ordered_at) over (partition by customer_id order by ordered_at, order_id) as previous_ordered_at
+  from {{ ref('orders') }}
+  where customer_id is not null
 )
 
 select
@@ -25,10 +33,7 @@ select
   coalesce(baskets.category_count, 0) as category_count,
   -- hours since the order before it; whole numbers, so that sums of squares are exact on every engine
   cast(floor(cast(
-    {{ epoch_seconds('orders.ordered_at') }}
-    - {{ epoch_seconds('lag(orders.ordered_at) over (partition by orders.customer_id order by orders.ordered_at, orders.order_id)') }}
-    as double
+    {{ epoch_seconds('orders.ordered_at') }} - {{ epoch_seconds('orders.previous_ordered_at') }} as double
   ) / 3600) as bigint) as gap_hours
-from {{ ref('orders') }} as orders
+from orders
 left join baskets on orders.order_id = baskets.order_id
-where orders.customer_id is not null

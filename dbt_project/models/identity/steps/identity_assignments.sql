@@ -68,13 +68,18 @@ left_behind as (
   group by component_key
 ),
 
+each as (
+  select distinct component_key
+  from components
+),
+
 named as (
   select
     each.component_key,
     kept.previous_customer_id as kept_customer_id,
     'c_' || substr(md5(concat_ws('|', each.component_key, left_behind.lost_customer_id)), 1, 20) as new_customer_id,
     'c_' || substr(md5(concat_ws('|', each.component_key, left_behind.lost_customer_id, 'again')), 1, 20) as spare_customer_id
-  from (select distinct component_key from components) as each
+  from each
   left join kept on each.component_key = kept.component_key
   left join left_behind on each.component_key = left_behind.component_key
 ),

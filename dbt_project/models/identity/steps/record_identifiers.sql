@@ -49,7 +49,7 @@ stated as (
   union all
   select
     'hubspot.contacts', hubspot_contact_id, name_key, created_at, updated_at, is_deleted,
-    'hubspot_contact', hubspot_contact_id, 'own_number'
+    'hubspot_contact', hubspot_contact_id as own_number, 'own_number'
   from hubspot_contacts
   union all
   select
