@@ -1,7 +1,7 @@
 """From JSON text to typed columns: Arrow's reader, and a careful way in SQL for chunks that Arrow refuses."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import duckdb
 import pyarrow as pa
@@ -26,6 +26,7 @@ from connectors.shape import (
 from connectors.stream import Page
 
 BLOCK_BYTES = 4 << 20
+MISFITS_LOOKED_INTO = 50
 
 
 def lines_of(page: Page) -> Iterator[bytes]:
@@ -94,14 +95,7 @@ class Typing:
             """
         )
         self.connection.unregister("lines")
-        for name, text in self.connection.execute(
-            "SELECT misfit, row::VARCHAR FROM careful WHERE misfit IS NOT NULL"
-        ).fetchall():
-            value = json.loads(text)
-            at, expected, _ = describe_misfit(value.get(name), shape.fields[name], (name,))
-            self.connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
-            if PARENT in shape.fields:
-                self.connection.execute("INSERT INTO spoiled VALUES (?)", [str(value.get(PARENT))])
+        self._put_aside(shape.fields)
         self.connection.execute("DELETE FROM careful WHERE misfit IS NOT NULL")
         structure = literal(json.dumps(json_structure(shape)))
         self.connection.execute(
@@ -110,6 +104,26 @@ class Typing:
         [(found,)] = self.connection.execute("SELECT json_group_structure(row)::VARCHAR FROM careful").fetchall()
         paths = undeclared_in_structure(shape, json.loads(found)) if found else ()
         return {path_name(path): leftover_in_json("_row", path) for path in paths}
+
+    def _put_aside(self, fields: Mapping[str, Shape]) -> None:
+        """Move the misfits of `careful` to `bad`, each with the place inside the column where it does not fit."""
+        found = self.connection.execute(
+            "SELECT misfit, row::VARCHAR FROM careful WHERE misfit IS NOT NULL "
+            f"QUALIFY row_number() OVER (PARTITION BY misfit ORDER BY row::VARCHAR) <= {MISFITS_LOOKED_INTO}"
+        ).fetchall()
+        for name, text in found:
+            at, expected, _ = describe_misfit(json.loads(text).get(name), fields[name], (name,))
+            self.connection.execute("INSERT INTO bad VALUES (?, ?, ?)", [path_name(at), f"is not {expected}", text])
+        # So many of one column are no accidents; they share its name, and nobody will look at each of them.
+        self.connection.execute(
+            "INSERT INTO bad SELECT misfit, 'is not as declared', row::VARCHAR FROM careful WHERE misfit IS NOT NULL "
+            f"QUALIFY row_number() OVER (PARTITION BY misfit ORDER BY row::VARCHAR) > {MISFITS_LOOKED_INTO}"
+        )
+        if PARENT in fields:
+            self.connection.execute(
+                f"INSERT INTO spoiled SELECT json_extract_string(row, '$.{PARENT}') "
+                "FROM careful WHERE misfit IS NOT NULL"
+            )
 
 
 def parsed(chunk: bytes, path: tuple[str, ...], shape: Shape) -> tuple[pa.Table, dict[str, str]]:

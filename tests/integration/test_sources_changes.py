@@ -252,7 +252,7 @@ def _landed_by_cursor(name: str, lake: Lake, since: datetime) -> tuple[int, bool
     assert config
     vendor = shopify.Shopify(config)
     with pytest.MonkeyPatch.context() as patch, Landing("shopify", stream, lake) as landing:
-        patch.setattr(shopify, "is_large", lambda bookmark: False)
+        patch.setattr(shopify.Shopify, "is_large", lambda *_: False)
         for page in vendor.read(stream, Bookmark(NOW, since)):
             landing.add(page)
         landed = landing.land()
@@ -295,15 +295,32 @@ def test_hubspots_search_and_list_give_the_same_rows(lake: Lake) -> None:
         assert landed.rows == 0
 
 
+def test_shopifys_way_is_chosen_by_how_much_changed(
+    sandbox: Sandbox, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ways() -> set[str]:
+        sandbox.requests.clear()
+        pulled(shopify.SOURCE, lake, "customers")
+        bodies = [request["body"] for request in sandbox.requests.last("shopify")]
+        return {
+            way for way, mark in (("bulk", "bulkOperationRunQuery"), ("cursor", "$after")) if mark in "".join(bodies)
+        }
+
+    assert ways() == {"bulk"}
+    assert ways() == {"cursor"}
+    sandbox.execute("UPDATE shopify_customers SET updated_at = '2026-10-18 14:30:00'")
+    assert ways() == {"bulk"}
+
+
 def test_shopify_version_out_of_support_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shopify, "is_large", lambda bookmark: False)
+    monkeypatch.setattr(shopify.Shopify, "is_large", lambda *_: False)
     monkeypatch.setattr(shopify, "VERSION", "2025-10")
     with pytest.raises(PullFailed, match="serves API version 2026-01 instead of 2025-10"):
         pulled(shopify.SOURCE, lake, "customers")
 
 
 def test_page_that_costs_too_much_is_halved(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shopify, "is_large", lambda bookmark: False)
+    monkeypatch.setattr(shopify.Shopify, "is_large", lambda *_: False)
     monkeypatch.setattr(shopify, "PAGE", {"abandoned_checkouts": 250})
     monkeypatch.setattr(shopify, "NESTED_PAGE", 250)
     assert pulled(shopify.SOURCE, lake, "abandoned_checkouts").rows > 0

@@ -41,7 +41,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setattr(mailchimp, "PAGE_OVERLAP", 3)
     monkeypatch.setattr(ga4, "ROWS_AT_ONCE", 40)
     monkeypatch.setattr("connectors.sources.shopify.PAGE", {"customers": 40})
-    monkeypatch.setattr("connectors.sources.shopify.is_large", lambda bookmark: False)
+    monkeypatch.setattr("connectors.sources.shopify.Shopify.is_large", lambda *_: False)
     monkeypatch.setattr("connectors.http.FIRST_WAIT_SECONDS", 0.05)
     monkeypatch.setenv("KIZUNA_AS_OF", "2026-10-18T15:00:00Z")
     monkeypatch.setenv("KIZUNA_RETRY_SECONDS", "20")
@@ -237,7 +237,7 @@ def test_one_failing_stream_costs_the_others_nothing(
 def test_bulk_result_cut_short_is_not_believed(
     sandbox: Sandbox, environment: dict[str, str], lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.sources.shopify.is_large", lambda bookmark: True)
+    monkeypatch.setattr("connectors.sources.shopify.Shopify.is_large", lambda *_: True)
     sandbox.fault("shopify", "malformed_json", path="bulk-results", times=1)
     with pytest.raises(PullFailed, match="bulk result is"):
         pull_one("shopify", lake)

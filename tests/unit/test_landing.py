@@ -1,11 +1,15 @@
 """Landing: typed, nothing lost, nothing twice, clear about what does not fit."""
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from connectors.http import ContractError
 from connectors.lake import Lake
@@ -331,3 +335,45 @@ def test_partition_is_replaced_only_when_different(lake: Lake) -> None:
     assert lake.fingerprint("raw/shop/events") == before
     assert land(lake, day("20261018", "c", "d"), stream=PARTITIONED).rows == 2
     assert [row[1] for row in rows(lake, "raw/shop/events", "_table, name")] == ["a", "b", "c", "d"]
+
+
+VALUES = st.fixed_dictionaries(
+    {
+        "updatedAt": st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)).map(lambda t: t.isoformat() + "Z"),
+        "email": st.none() | st.text(max_size=20),
+        "total": st.none() | st.decimals(-(10**12), 10**12, places=4, allow_nan=False).map(str),
+        "test": st.none() | st.booleans(),
+        "tags": st.none() | st.lists(st.text(max_size=5), max_size=3),
+        "customer": st.none() | st.fixed_dictionaries({"id": st.none() | st.text(max_size=5)}),
+        "lineItems": st.lists(
+            st.fixed_dictionaries(
+                {"id": st.text(max_size=5), "quantity": st.none() | st.integers(-(2**62), 2**62), "price": st.none()}
+            ),
+            max_size=3,
+        ),
+        "note": st.none() | st.text(max_size=5) | st.integers(-5, 5),
+    }
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=st.lists(VALUES, min_size=1, max_size=5))
+def test_fast_and_careful_way_agree_on_anything(found: list[dict[str, Any]], tmp_path: Path) -> None:
+    one = page(*({"id": f"o{number}"} | row for number, row in enumerate(found)))
+    lakes = [Lake(tmp_path / uuid.uuid4().hex) for _ in range(2)]
+    land(lakes[0], one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connectors.parsing.parsed", _refused)
+        land(lakes[1], one)
+    assert rows(lakes[0]) == rows(lakes[1])
+    assert len(rows(lakes[0])) == len(found)
+
+
+def _refused(*_: Any) -> Any:
+    raise pa.ArrowInvalid("no")
+
+
+def test_thousands_of_misfits_are_told_quickly(lake: Lake) -> None:
+    bad = [order(n, total={"amount": "1"}) for n in range(3000)]
+    with pytest.raises(ContractError, match=r"shop\.orders\.total: is not .* in 29\d\d of 3001 rows"):
+        land(lake, page(*bad, order(9999)))
