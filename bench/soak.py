@@ -112,14 +112,19 @@ class Soak:
             "--planned",
             json.dumps(kills),
         ]
-        with places, subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        log = self.folder / f"{day}.txt"
+        with (
+            places,
+            log.open("w") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=PROJECT) as process,
+        ):
             assert process.stdout is not None
             for line in process.stdout:
                 with self.lock:
                     self._take(json.loads(line))
         if process.returncode:
             self.failed.append(day)
-            self._say(f"the worker of the {day} day failed; its log is {self.folder / day / 'log.txt'}")
+            self._say(f"the worker of the {day} day failed: {log.read_text('utf-8')[-2000:]}")
 
     def _take(self, message: dict[str, Any]) -> None:
         if "prepared" in message:
@@ -131,10 +136,13 @@ class Soak:
         self.by_stage[message["stage"]] += 1
         self.converged += not message["differences"]
         verdict = "DIFFERS" if message["differences"] else "same"
-        seconds = " + ".join(f"{part:.0f}" for part in message["seconds"])
+        # until the kill, the clean run, the comparison; what the clean run took of a processor
+        seconds = (
+            " + ".join(f"{part:.0f}" for part in message["seconds"]) + f" ({message['processor_seconds']:.0f} busy)"
+        )
         self._say(
             f"{self.done:>4}/{self.options.kills} {message['day']:<6} day, {message['stage']:<5} "
-            f"killed {message['moment']:7.3f} s into {message['step']:<34} {verdict}  ({seconds} s)"
+            f"killed {message['moment']:7.3f} s into {message['step']:<34} {verdict:<8} {seconds} s"
         )
         for difference in message["differences"]:
             print(f"        {difference}", flush=True)
@@ -164,6 +172,7 @@ def main() -> int:
 
     folder = options.folder or Path(tempfile.mkdtemp(prefix="kizuna-soak-"))
     print(f"soaking in {folder}: {options.kills} kills, seed {options.seed}", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
     World.build(options.households)
     is_good = Soak(options, folder).run()
     if is_good:

@@ -138,7 +138,7 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, expected: Path, found: Pat
         tables.append({row[0] for row in rows if not row[0].partition(".")[2].startswith(PREVIOUS)})
     for table in sorted(tables[0] | tables[1]):
         is_there = [table in known for known in tables]
-        columns = f"COLUMNS(c -> c NOT IN {STAMPED_COLUMNS})"
+        columns = f"COLUMNS(lambda name: name NOT IN {STAMPED_COLUMNS})"
         left, right = (
             f"SELECT {columns} FROM {name}.{table}" if there else None
             for name, there in zip(("expected", "found"), is_there, strict=True)

@@ -7,6 +7,7 @@ own, so that a kill takes dbt with it, and so is the sandbox, which lives on whe
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import select
@@ -31,12 +32,13 @@ sys.path.insert(0, str(PROJECT))
 # Every limit as documented would make a kill in a wait the likeliest kill of all.
 PACE = 200.0
 CLEAN_RUN_SECONDS = 300
+BEGIN, END = "STEP_START", "STEP_SUCCESS"
 STAGES = {"ingest": "pull", "transform": "build", "score": "score", "activate": "push"}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an undisturbed run: what it is, where it stands in its job and how long it took."""
+    """One step of an undisturbed run: what it is, what it makes and the seconds it took."""
 
     job: str
     name: str
@@ -96,6 +98,7 @@ class Worker:
         self.url = f"http://127.0.0.1:{self.port}"
         self.sandbox_pid = 0
         self.steps: list[Step] = []
+        self.processor_seconds = 0.0
         self.failures: list[str] = []
         """What fails on this day without any kill: a guard that holds back a change too large for a small shop."""
 
@@ -170,20 +173,20 @@ class Worker:
         pid = self._fork(lambda: _whole_loop(tell, wait, self.days[day]))
         os.close(tell)
         os.close(wait)
-        lines = os.fdopen(told)
         marks: list[dict[str, Any]] = []
-        outcome: dict[str, Any] | None = None
-        for line in lines:
-            message = json.loads(line)
-            if "step" in message:
-                marks.append(message)
-                before_step(len(marks))
-                os.write(go_on, b".")
-            else:
-                outcome = message
+        outcome: dict[str, Any] = {}
+        with os.fdopen(told) as lines:
+            for line in lines:
+                message = json.loads(line)
+                if message.get("event") == END:
+                    marks.append(message)
+                    before_step(len(marks))
+                    os.write(go_on, b".")
+                elif "failures" in message:
+                    outcome = message
         os.close(go_on)
         os.waitpid(pid, 0)
-        if outcome is None or any("maximum_" not in failure for failure in outcome["failures"]):
+        if not outcome or any("maximum_" not in failure for failure in outcome["failures"]):
             raise RuntimeError(f"the undisturbed run failed: {outcome}; see {self.folders.log}")
         self.failures = outcome["failures"]
         return [
@@ -203,7 +206,8 @@ class Worker:
         """Kill a run somewhere in a stage, run the loop once more, and tell what differs from an undisturbed run."""
         candidates = [number for number, step in enumerate(self.steps) if step.stage == stage]
         number = chance.choices(candidates, [self.steps[n].seconds for n in candidates])[0]
-        moment = chance.uniform(0, self.steps[number].seconds)
+        # A little more than the step takes: some kills hit what lies between two steps.
+        moment = chance.uniform(0, self.steps[number].seconds + 0.1)
         began = time.monotonic()
         while True:
             self.folders.restore(str(number))
@@ -227,6 +231,7 @@ class Worker:
             "step": killed_in.name,
             "moment": round(moment, 3),
             "differences": told,
+            "processor_seconds": self.processor_seconds,
             "seconds": [
                 round(killed_at - began, 1),
                 round(cleaned_at - killed_at, 1),
@@ -235,18 +240,23 @@ class Worker:
         }
 
     def _killed_run(self, number: int, moment: float) -> int | None:
-        """Run from a step on and kill it; returns how many steps had finished, None when all of them had."""
+        """Run from a step on and kill it `moment` seconds after that began.
+
+        Returns how many steps had finished by then, None when all of them had.
+        """
         told, tell = os.pipe()
         pid = self._fork(lambda: _rest_of_loop(tell, self.steps[number:]))
         os.close(tell)
-        deadline = time.monotonic() + moment
-        finished, is_over = 0, False
+        deadline = time.monotonic() + CLEAN_RUN_SECONDS
+        finished, has_begun, is_over = 0, False, False
         with os.fdopen(told, "rb", 0) as lines:
             while not is_over and (left := deadline - time.monotonic()) > 0:
                 if select.select([lines], [], [], left)[0]:
                     content = lines.read(1 << 16)
-                    finished += content.count(b"\n")
                     is_over = not content
+                    finished += content.count(END.encode())
+                    if content and not has_begun:
+                        has_begun, deadline = True, time.monotonic() + moment
         _kill_group(pid)
         return None if is_over else finished
 
@@ -255,19 +265,13 @@ class Worker:
         told, tell = os.pipe()
         pid = self._fork(lambda: _whole_loop(tell, None, self.days[self.day]))
         os.close(tell)
-        ready, content = True, b""
-        deadline = time.monotonic() + CLEAN_RUN_SECONDS
-        while ready and (left := deadline - time.monotonic()) > 0:
-            ready = bool(select.select([told], [], [], left)[0])
-            part = os.read(told, 1 << 16) if ready else b""
-            content += part
-            if not part:
-                break
+        content = _read_until(told, time.monotonic() + CLEAN_RUN_SECONDS)
         os.close(told)
-        if time.monotonic() >= deadline:
+        if content is None:
             _kill_group(pid)
             return [f"the clean run did not end within {CLEAN_RUN_SECONDS} s"]
-        os.waitpid(pid, 0)
+        used = os.wait4(pid, 0)[2]
+        self.processor_seconds = round(used.ru_utime + used.ru_stime, 1)
         messages = [json.loads(line) for line in content.splitlines()]
         outcome = next((message for message in messages if "failures" in message), None)
         if outcome is None:
@@ -275,7 +279,7 @@ class Worker:
         slots = self.in_child(_slots_held)
         unlike = [failure for failure in outcome["failures"] if failure not in self.failures]
         return [f"the clean run failed: {failure}" for failure in unlike] + [
-            f"run {run} still holds a slot of a pool" for run in slots
+            f"run {run} still holds a place in a pool" for run in slots
         ]
 
     def _settle(self, folder: Path) -> None:
@@ -348,26 +352,50 @@ def _jobs() -> list[str]:
 
 
 def _run_job(
-    name: str, as_of: str, mark: Callable[[str, str], None] | None, assets: Sequence[Sequence[str]] | None = None
+    name: str,
+    as_of: str,
+    tell: Callable[[dict[str, Any]], None] | None = None,
+    assets: Sequence[Sequence[str]] | None = None,
 ) -> Any:
-    """One of the jobs that the schedules start, marked after every step."""
+    """One of the jobs that the schedules start; tells the beginning and the end of every step."""
     import dagster as dg
 
+    from orchestration import runs
     from orchestration.definitions import defs
+    from orchestration.demo import stage_of
     from orchestration.resources import Clock
 
-    job = defs.resolve_job_def(name)
-    if mark:
-        tell = mark
+    began = time.monotonic()
 
-        @dg.success_hook(name="mark")
-        def mark_step(context: dg.HookContext) -> None:
-            tell(name, context.step_key)
+    class Marks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            nonlocal began
+            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+            if event is None or tell is None or event.event_type_value not in (BEGIN, END):
+                return
+            step = event.step_key
+            seconds = round(time.monotonic() - began, 3)
+            tell(
+                {
+                    "event": event.event_type_value,
+                    "job": name,
+                    "step": step,
+                    "stage": stage_of(step),
+                    "seconds": seconds,
+                }
+            )
+            began = time.monotonic()
 
-        job = job.with_hooks({mark_step})
-    return job.execute_in_process(
-        instance=dg.DagsterInstance.get(),
-        raise_on_error=False,
+    @dg.logger(config_schema=None)
+    def marks(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("kizuna.soak", level=logging.DEBUG)
+        logger.addHandler(Marks())
+        return logger
+
+    return runs.execute(
+        defs.resolve_job_def(name).with_logger_defs({"marks": marks}),
+        dg.DagsterInstance.get(),
+        run_config={"loggers": {"marks": {}}},
         resources={"clock": Clock(as_of=as_of)},
         asset_selection=[dg.AssetKey(list(key)) for key in assets] if assets else None,
     )
@@ -375,19 +403,14 @@ def _run_job(
 
 def _whole_loop(tell: int, wait: int | None, as_of: str) -> None:
     """Every pull, then build, score and push; tells each step's end and, at last, what failed and who made what."""
-    from orchestration.demo import Report, stage_of
+    from orchestration.demo import Report
+
+    def mark(message: dict[str, Any]) -> None:
+        _write(tell, json.dumps(message) + "\n")
+        if wait is not None and message["event"] == END:
+            os.read(wait, 1)
 
     os.environ["KIZUNA_AS_OF"] = as_of
-    began = time.monotonic()
-
-    def mark(job: str, step: str) -> None:
-        nonlocal began
-        seconds = round(time.monotonic() - began, 3)
-        _write(tell, json.dumps({"job": job, "step": step, "stage": stage_of(step), "seconds": seconds}) + "\n")
-        if wait is not None:
-            os.read(wait, 1)
-        began = time.monotonic()
-
     report = Report()
     assets: dict[str, list[list[str]]] = {}
     for name in _jobs():
@@ -406,12 +429,12 @@ def _rest_of_loop(tell: int, steps: Sequence[Step]) -> None:
     as_of = os.environ["KIZUNA_AS_OF"]
     for name in dict.fromkeys(step.job for step in steps):
         assets = [key for step in steps if step.job == name for key in step.assets]
-        _run_job(name, as_of, lambda job, step: _write(tell, step + "\n"), assets)
+        _run_job(name, as_of, lambda message: _write(tell, json.dumps(message) + "\n"), assets)
 
 
 def _pull_again(as_of: str) -> None:
     os.environ["KIZUNA_AS_OF"] = as_of
-    if not _run_job("ingest_mailchimp", as_of, None).success:
+    if not _run_job("ingest_mailchimp", as_of).success:
         raise RuntimeError("the last pull of the comparison failed")
 
 
@@ -452,6 +475,18 @@ def _serve(world: Any, state: Path, port: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     sandbox.serve()
+
+
+def _read_until(pipe: int, deadline: float) -> bytes | None:
+    """Everything until the other end is closed; None when that is not before the deadline."""
+    content = b""
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([pipe], [], [], left)[0]:
+            part = os.read(pipe, 1 << 16)
+            if not part:
+                return content
+            content += part
+    return None
 
 
 def _write(pipe: int, text: str) -> None:

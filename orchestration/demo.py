@@ -14,7 +14,7 @@ import dagster as dg
 import psutil
 
 from connectors.lake import Lake
-from orchestration import story
+from orchestration import runs, story
 from orchestration.progress import why
 from orchestration.resources import PROJECT_ROOT
 from orchestration.sandbox import SandboxProcess
@@ -95,9 +95,7 @@ def run_loop(report: Report) -> float:
         print(f"\n{job.name}", flush=True)
         # dbt prints every model as it goes; the progress logger has said so already, so that text goes to a file.
         with DBT_LOG.open("a") as log, contextlib.redirect_stdout(log):
-            result = defs.resolve_job_def(job.name).execute_in_process(
-                instance=instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
-            )
+            result = runs.execute(defs.resolve_job_def(job.name), instance, run_config={"loggers": {"progress": {}}})
         report.collect(result)
     return time.monotonic() - began
 
