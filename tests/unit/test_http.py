@@ -110,6 +110,25 @@ def test_answer_comes_with_credentials_and_metrics(server: Server) -> None:
     assert spent.seconds > 0
 
 
+def test_machines_netrc_and_proxy_do_not_interfere(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.says(ok())
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    session().json("GET", server.url)
+    assert server.seen[0][2]["Authorization"] == "Bearer t0k"
+
+
+def test_redirect_does_not_carry_credentials_elsewhere(server: Server) -> None:
+    server.says((302, {"Location": f"{server.url}/elsewhere"}, b""), ok())
+    with pytest.raises(MalformedAnswer):
+        session(retry_seconds=0.0).json("GET", server.url)
+    assert [path for _, path, _, _ in server.seen] == ["/"]
+
+
 def test_429_with_retry_after_waits_as_asked(server: Server) -> None:
     server.says(status(429, Retry_After="7"), ok())
     clock = Clock()
