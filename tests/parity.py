@@ -1,9 +1,10 @@
 """Builds the same models on DuckDB and on Spark from one lake and compares every mart row for row.
 
-`python -m tests.parity [--lake PATH] [--as-of ISO] [--keep]`. Prints one line a mart; exits 1 when any differs. Both
-builds are fresh ones, into folders of their own, and both are told the same invented past (an earlier assignment of
-customer ids in which some customers were still two and others one), so that keeping, merging and splitting ids is
-compared too. Neither touches the lake's own marts.
+`python -m tests.parity [--lake PATH] [--as-of ISO] [--keep]`. Prints one line a mart; exits 1 when any differs. Without
+a lake (none named, no KIZUNA_LAKE, no ./lake) the small world is written as one, with scores and bad rows, so that no
+mart is empty. Both builds are fresh ones, into folders of their own, and both are told the same invented past (an
+earlier assignment of customer ids in which some customers were still two and others one), so that keeping, merging and
+splitting ids is compared too. Neither touches the lake's own marts.
 """
 
 import argparse
@@ -20,6 +21,11 @@ from pathlib import Path
 
 import duckdb
 
+from connectors.sandbox.world import World
+from tests.raw_lake import write_rows
+from tests.world_lake import write_world
+
+DEMO_NOW = "2026-10-18T15:00:00Z"
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 
 # Every fifth customer gets the id of its neighbour (two that were one: a split now), every seventh two ids (one that
@@ -37,6 +43,15 @@ INVENTED_PAST = """
         ELSE customer_id
       END AS customer_id
     FROM ranked WHERE position % 11 <> 0
+"""
+
+
+# Every known customer scored, by the hash of their id: figures that look like probabilities.
+INVENTED_SCORES = """
+    SELECT customer_id, TIMESTAMP '2026-10-18 15:00:00' AS as_of, {columns}
+      (hash(customer_id || {salt}) % 1000) / 1000::DOUBLE AS {probability}, 'made' AS model_version,
+      TIMESTAMP '2026-10-19 00:00:00' AS scored_at
+    FROM (SELECT DISTINCT customer_id FROM read_parquet('{snapshots}')) {categories}
 """
 
 
@@ -61,6 +76,38 @@ class Comparison:
             f"{self.mart:<32} DIFFERS  {self.rows:>9,} rows, {self.only_duckdb:,} only on DuckDB, "
             f"{self.only_spark:,} only on Spark {self.note}"
         )
+
+
+def small_lake(root: Path) -> Path:
+    """The small world as a lake, with scores for its customers and with rows that cannot be right."""
+    lake = write_world(root / "small-lake", World.small().path)
+    orders = [
+        {"id": f"gid://shopify/Order/{name}", "createdAt": created, "updatedAt": created, "test": False, "email": email}
+        | {"currencyCode": currency, "totalPriceSet": {"shopMoney": {"amount": 5, "currencyCode": currency}}}
+        for name, created, currency, email in (
+            ("foreign", "2026-09-01 00:00:00", "XXX", "a@mail.example"),
+            ("future", "2027-09-01 00:00:00", "USD", "b@mail.example"),
+            ("nameless", "2026-09-01 00:00:00", "USD", "no address"),
+        )
+    ]
+    write_rows(lake, "shopify/orders", orders, commit="0002")
+    scored = root / "scored"
+    wait_for(start_build("duckdb", lake, scored, None, DEMO_NOW), "duckdb")
+    snapshots = scored / "duckdb" / "marts" / "customer_snapshots" / "data.parquet"
+    categories = "CROSS JOIN (VALUES ('any'), ('SOFT DRINKS'), ('BEEF')) AS c (category)"
+    with duckdb.connect() as connection:
+        for model, probability, columns, salt, crossed in (
+            ("churn", "churn_probability", "", "'churn'", ""),
+            ("propensity", "purchase_probability", "category,", "category", categories),
+        ):
+            folder = lake / "scores" / model
+            folder.mkdir(parents=True)
+            scores = INVENTED_SCORES.format(
+                columns=columns, salt=salt, probability=probability, snapshots=snapshots, categories=crossed
+            )
+            connection.execute(f"COPY ({scores}) TO '{folder}/data.parquet' (FORMAT parquet)")
+    shutil.copytree(scored / "duckdb" / "marts", lake / "marts")
+    return lake
 
 
 def start_build(engine: str, lake: Path, root: Path, previous: Path | None, as_of: str | None) -> subprocess.Popen[str]:
@@ -130,6 +177,16 @@ def invent_past(root: Path, clusters: Path) -> Path:
     return previous
 
 
+def clock_of(lake: Path) -> str | None:
+    """The as-of time of the lake's last build, so that the demo's lake is compared at the demo's time."""
+    built = lake / "marts" / "customer_360" / "data.parquet"
+    if not built.exists():
+        return None
+    with duckdb.connect() as connection:
+        row = connection.execute("SELECT max(as_of) FROM read_parquet(?)", [str(built)]).fetchone()
+    return row[0].isoformat() + "Z" if row and row[0] else None
+
+
 def compare(root: Path) -> Iterator[Comparison]:
     """Every mart that either engine wrote, compared by EXCEPT ALL both ways in DuckDB's types."""
     marts = sorted({path.name for engine in ("duckdb", "spark") for path in (root / engine / "marts").iterdir()})
@@ -180,20 +237,28 @@ def _first_difference(connection: duckdb.DuckDBPyConnection, columns: list[str])
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lake", type=Path, default=Path(os.environ.get("KIZUNA_LAKE", "lake")))
-    parser.add_argument("--as-of", default=os.environ.get("KIZUNA_AS_OF"), help="ISO 8601; default KIZUNA_AS_OF")
+    parser.add_argument("--lake", type=Path, help="default: KIZUNA_LAKE, ./lake, or the small world")
+    parser.add_argument(
+        "--as-of", default=os.environ.get("KIZUNA_AS_OF"), help="ISO 8601; default KIZUNA_AS_OF, or the lake's own"
+    )
     parser.add_argument("--keep", action="store_true", help="leave both builds for a look")
     arguments = parser.parse_args()
-    lake = arguments.lake.resolve()
-    if not (lake / "raw").is_dir():
+    named = arguments.lake or (Path(os.environ["KIZUNA_LAKE"]) if os.environ.get("KIZUNA_LAKE") else None)
+    lake = (named or Path("lake")).resolve()
+    if named and not (lake / "raw").is_dir():
         print(f"no lake at {lake}: run `make demo` first, or name another with --lake", file=sys.stderr)
         return 2
     root = Path(tempfile.mkdtemp(prefix="kizuna-parity-"))
     started = time.monotonic()
     try:
+        as_of = arguments.as_of
+        if not (lake / "raw").is_dir():
+            lake, as_of = small_lake(root), DEMO_NOW
+            print(f"the small world written and scored after {time.monotonic() - started:.0f} s", flush=True)
+        as_of = as_of or clock_of(lake)
         clusters = lake / "marts" / "identity_clusters" / "data.parquet"
         previous = invent_past(root, clusters) if clusters.exists() else None
-        builds = {engine: start_build(engine, lake, root, previous, arguments.as_of) for engine in ("duckdb", "spark")}
+        builds = {engine: start_build(engine, lake, root, previous, as_of) for engine in ("duckdb", "spark")}
         for engine, build in builds.items():
             wait_for(build, engine)
             print(f"built on {engine} after {time.monotonic() - started:.0f} s", flush=True)
