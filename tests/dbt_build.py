@@ -27,6 +27,13 @@ def dbt(lake: Path, *arguments: str, as_of: str = WORLD_NOW, variables: dict[str
     return finished.stdout
 
 
+def build(lake: Path, *selected: str) -> str:
+    """Build these models and what they stand on, without the tests."""
+    return dbt(
+        lake, "build", "--exclude-resource-type", "test", "unit_test", "--select", *(f"+{name}" for name in selected)
+    )
+
+
 def mart(lake: Path, name: str) -> str:
     """A mart as DuckDB reads it in a FROM clause."""
     return f"read_parquet('{lake}/marts/{name}/data.parquet')"

@@ -124,7 +124,8 @@ def start_build(engine: str, lake: Path, root: Path, previous: Path | None, as_o
     }
     if engine == "spark":
         environment["JAVA_HOME"] = str(java_home(home))
-    command = [sys.executable, "-m", "dbt.cli.main", "run", "--target", engine, "--vars", json.dumps(variables)]
+    command = [sys.executable, "-m", "dbt.cli.main", "build", "--target", engine, "--vars", json.dumps(variables)]
+    command += ["--exclude-resource-type", "test", "unit_test"]
     command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--no-use-colors"]
     command += [
         "--target-path",

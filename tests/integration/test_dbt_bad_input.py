@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.dbt_build import dbt, mart, rows
+from tests.dbt_build import build, dbt, mart, rows
 from tests.raw_lake import write_empty, write_rows
 
 
@@ -125,4 +125,4 @@ def test_a_line_of_a_page_that_came_twice_counts_once(lake: Path) -> None:
 
 def test_a_missing_raw_folder_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="run the ingest stage first"):
-        dbt(tmp_path, "run", "--select", "stg_shopify__orders")
+        build(tmp_path, "stg_shopify__orders")

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from connectors.sandbox.world import World
-from tests.dbt_build import dbt, mart, rows
+from tests.dbt_build import build, mart, rows
 from tests.raw_lake import write_empty, write_rows
 from tests.world_lake import write_world
 
@@ -46,7 +46,7 @@ def contact(number: int, email: str | None = None, shopify: int | None = None, *
 
 def build_identity(lake: Path) -> dict[str, str]:
     """Build identity alone; record id → customer id."""
-    dbt(lake, "run", "--select", "+identity_clusters")
+    build(lake, "identity_clusters")
     return dict(rows(f"SELECT record_id, customer_id FROM {mart(lake, 'identity_clusters')}"))
 
 
@@ -101,7 +101,7 @@ def test_a_deleted_record_links_nothing_any_more(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def world_lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_world(tmp_path_factory.mktemp("as-it-was"), world.path)
-    dbt(root, "run", "--select", "+customer_snapshots", "+customer_category_snapshots")
+    build(root, "customer_snapshots", "customer_category_snapshots")
     return root
 
 
@@ -139,7 +139,7 @@ def test_no_snapshot_looks_past_its_date(world_lake: Path, tmp_path: Path) -> No
     shifted = tmp_path / "shifted"
     shutil.copytree(world_lake / "raw", shifted / "raw")
     shift_everything_after(CUT, shifted)
-    dbt(shifted, "run", "--select", "+customer_snapshots", "+customer_category_snapshots")
+    build(shifted, "customer_snapshots", "customer_category_snapshots")
     for snapshots in ("customer_snapshots", "customer_category_snapshots"):
         features = f"SELECT COLUMNS(c -> NOT starts_with(c, 'outcome_')) FROM {{}} WHERE as_of {{}} TIMESTAMP '{CUT}'"
         features = features.replace("c -> NOT", "lambda c: NOT")

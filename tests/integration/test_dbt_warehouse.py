@@ -9,7 +9,7 @@ import pytest
 
 from connectors.sandbox.truth import pairwise
 from connectors.sandbox.world import World
-from tests.dbt_build import dbt, mart, rows
+from tests.dbt_build import build, dbt, mart, rows
 from tests.raw_lake import write_empty
 from tests.world_lake import write_world
 
@@ -64,7 +64,7 @@ def test_identity_meets_the_truth(lake: Path, world: World) -> None:
 
 def test_a_second_build_changes_no_id(lake: Path) -> None:
     before = rows(f"SELECT * FROM {mart(lake, 'identity_clusters')} ORDER BY ALL")
-    dbt(lake, "run", "--select", "+identity_clusters")
+    build(lake, "identity_clusters")
     assert rows(f"SELECT * FROM {mart(lake, 'identity_clusters')} ORDER BY ALL") == before
     assert rows(f"SELECT count(*) FROM {mart(lake, 'customer_history')}") == [(0,)]
 

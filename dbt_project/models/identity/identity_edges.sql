@@ -3,6 +3,15 @@ with identifiers as (
   select * from {{ ref('record_identifiers') }}
 ),
 
+closed as (
+  select distinct
+    record_type,
+    record_id,
+    identifier_type,
+    identifier_value
+  from {{ ref('closed_identity_edges') }}
+),
+
 -- how many people, by name, use an identifier; kanji and Latin spellings of one name cannot be compared
 named as (
   select
@@ -52,6 +61,7 @@ guarded as (
     case
       when named.identifier_value is null then 'missing'
       when named.is_deleted then 'record_deleted'
+      when closed.record_id is not null then 'closed_by_hand'
       when named.identifier_type in ('email', 'phone') and usage.name_count > {{ var('shared_identifier_limit') }}
         then 'too_many_people'
       -- a mailbox several people read: only records that also carry the same name are one person
@@ -61,6 +71,12 @@ guarded as (
       when named.identifier_type = 'email' and named.name_key is not null and name_ranks.name_rank > 1 then 'only_same_name'
     end as guard
   from named
+  left join closed
+    on
+      named.record_type = closed.record_type
+      and named.record_id = closed.record_id
+      and named.identifier_type = closed.identifier_type
+      and named.identifier_value = closed.identifier_value
   left join usage
     on named.identifier_type = usage.identifier_type and named.identifier_value = usage.identifier_value
   left join name_ranks
