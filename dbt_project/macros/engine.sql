@@ -8,7 +8,10 @@
 {# The same with each element's place: `{{ unnest_with_place('events.items', 'item') }}`, then `{{ place_of('item') }}`, from 1. #}
 {% macro unnest_with_place(list, alias) %}{{ return(adapter.dispatch('unnest_with_place', 'kizuna')(list, alias)) }}{% endmacro %}
 {% macro default__unnest_with_place(list, alias) -%}
-  cross join unnest({{ list }}) with ordinality as {{ alias }}_rows ({{ alias }}, {{ alias }}_place)
+  {#- `with ordinality` says the same and takes five times as long -#}
+  cross join lateral (
+    select unnest({{ list }}) as {{ alias }}, unnest(range(1, len({{ list }}) + 1)) as {{ alias }}_place
+  ) as {{ alias }}_rows
 {%- endmacro %}
 {% macro spark__unnest_with_place(list, alias) -%}
   lateral view posexplode({{ list }}) {{ alias }}_rows as {{ alias }}_place, {{ alias }}

@@ -2,10 +2,9 @@
 with baskets as (
   select
     order_id,
-    sum(quantity) as item_count,
-    count(*) as line_count,
-    count(distinct category) as category_count
-  from {{ ref('order_lines') }}
+    sum(item_count) as item_count,
+    count(*) as category_count
+  from {{ ref('customer_categories') }}
   group by order_id
 ),
 
@@ -29,7 +28,6 @@ select
   {{ shop_weekday('orders.ordered_at') }} as weekday,
   extract(hour from {{ shop_time('orders.ordered_at') }}) as hour_of_day,
   coalesce(baskets.item_count, 0) as item_count,
-  coalesce(baskets.line_count, 0) as line_count,
   coalesce(baskets.category_count, 0) as category_count,
   -- hours since the order before it; whole numbers, so that sums of squares are exact on every engine
   cast(floor(cast(

@@ -1,0 +1,48 @@
+-- what a customer buys most, in the year before the as-of time: categories by orders, makers by lines
+with categories as (
+  select
+    customer_id,
+    category,
+    row_number() over (partition by customer_id order by count(*) desc, category asc) as category_rank
+  from {{ ref('customer_categories') }}
+  where
+    category <> 'uncategorised'
+    and ordered_at < {{ as_of() }}
+    and ordered_at >= {{ days_before(as_of(), 365) }}
+  group by customer_id, category
+),
+
+vendors as (
+  select
+    lines.customer_id,
+    products.vendor,
+    row_number() over (partition by lines.customer_id order by count(*) desc, products.vendor asc) as vendor_rank
+  from {{ ref('order_lines') }} as lines
+  inner join {{ ref('stg_shopify__products') }} as products on lines.product_id = products.product_id
+  where
+    lines.customer_id is not null
+    and products.vendor is not null
+    and lines.ordered_at < {{ as_of() }}
+    and lines.ordered_at >= {{ days_before(as_of(), 365) }}
+  group by lines.customer_id, products.vendor
+),
+
+top_categories as (
+  select
+    customer_id,
+    max(case when category_rank = 1 then category end) as favourite_category,
+    max(case when category_rank = 2 then category end) as second_category,
+    max(case when category_rank = 3 then category end) as third_category
+  from categories
+  where category_rank <= 3
+  group by customer_id
+)
+
+select
+  top_categories.customer_id,
+  top_categories.favourite_category,
+  top_categories.second_category,
+  top_categories.third_category,
+  vendors.vendor as favourite_vendor
+from top_categories
+left join vendors on top_categories.customer_id = vendors.customer_id and vendors.vendor_rank = 1
