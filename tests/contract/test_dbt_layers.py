@@ -1,4 +1,4 @@
-"""Every model keeps the house's promises: layers point forward, sources are read in staging, grain and key are stated."""
+"""Every model keeps the promises: layers point forward, sources are read in staging, grain and key are stated."""
 
 import json
 from pathlib import Path
