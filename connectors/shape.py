@@ -197,5 +197,6 @@ def _fits(value: Any, shape: Shape) -> bool:
         return isinstance(value, str)
     cast = "TIMESTAMPTZ" if shape.type == "TIMESTAMP" else shape.type
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    row = duckdb.execute(f"SELECT TRY_CAST(? AS {cast}) IS NOT NULL", [text]).fetchone()
+    with duckdb.connect() as connection:
+        row = connection.execute(f"SELECT TRY_CAST(? AS {cast}) IS NOT NULL", [text]).fetchone()
     return bool(row and row[0])

@@ -47,7 +47,7 @@ def document(shared):
 def events(world):
     def counted(select, where="true"):
         source = f"read_parquet('{world.path('ga4_events')}')"
-        return duckdb.sql(f"select {select} from {source} where {where}").fetchall()
+        return duckdb.connect().sql(f"select {select} from {source} where {where}").fetchall()
 
     return counted
 

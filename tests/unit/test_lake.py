@@ -29,7 +29,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
 
 def write(lake: Lake, dataset: str, value: int, name: str | None = None) -> None:
     with lake.commit(dataset, name) as path:
-        duckdb.sql(f"SELECT {value} AS value").write_parquet(path)
+        duckdb.connect().sql(f"SELECT {value} AS value").write_parquet(path)
 
 
 def values(lake: Lake, dataset: str) -> list[int]:
