@@ -68,7 +68,11 @@ def count(world):
     """Counts and sums taken from the world's files, without the sandbox."""
 
     def counted(select, table, where="true"):
-        return duckdb.connect().sql(f"select {select} from read_parquet('{world.path(table)}') where {where}").fetchall()[0][0]
+        return (
+            duckdb.connect()
+            .sql(f"select {select} from read_parquet('{world.path(table)}') where {where}")
+            .fetchall()[0][0]
+        )
 
     return counted
 
