@@ -59,7 +59,7 @@ def work(folder: Path, day: str, households: int, seed: int, kills: list[tuple[i
                 result["kept"] = str(kept)
             tell({"kill": number, "day": day, **result})
     finally:
-        worker.stop_sandbox()
+        worker.stop()
 
 
 def tell(message: dict[str, Any]) -> None:

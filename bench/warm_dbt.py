@@ -1,0 +1,78 @@
+"""dbt as a server that forks: the same dbt, in a process of its own a call, without the seconds its imports take.
+
+The soak starts dbt hundreds of times. `install` writes a `dbt` that hands its arguments, folder, environment and output
+to a process which has imported dbt already; that forks, joins the caller's process group, so that who kills the caller
+kills it too, and runs dbt's own command line.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+
+ADDRESS = "KIZUNA_SOAK_DBT"
+
+CLIENT = """#!{python} -IS
+import json, os, socket, sys
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.connect(os.environ["{address}"])
+call = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ), "group": os.getpgrp()}}
+socket.send_fds(server, [json.dumps(call).encode()], [0, 1, 2])
+answer = server.recv(16)
+sys.exit(int(answer) if answer else 1)
+"""
+
+
+def install(folder: Path) -> None:
+    """Write the `dbt` of callers into a folder that stands first on their path."""
+    folder.mkdir()
+    client = folder / "dbt"
+    client.write_text(CLIENT.format(python=sys.executable, address=ADDRESS), "utf-8")
+    client.chmod(0o755)
+
+
+def serve(listener: socket.socket) -> None:
+    """Answer calls until killed."""
+    import dbt.adapters.duckdb
+    import dbt.cli.main  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that nobody waits for leave no zombies
+    while True:
+        caller, _ = listener.accept()
+        call, files, _, _ = socket.recv_fds(caller, 1 << 20, 3)
+        if call and os.fork() == 0:
+            listener.close()
+            _run(caller, json.loads(call), files)
+        caller.close()
+        for file in files:
+            os.close(file)
+
+
+def _run(caller: socket.socket, call: dict, files: list[int]) -> None:
+    """Become the caller's dbt; does not return."""
+    status = 1
+    try:
+        os.setpgid(0, call["group"])
+        # Whoever was killed before we joined their group is not waiting any more.
+        if select.select([caller], [], [], 0)[0]:
+            return
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+        os.chdir(call["folder"])
+        os.environ.clear()
+        os.environ.update(call["environment"])
+        sys.argv = ["dbt", *call["arguments"]]
+        from dbt.cli.main import cli
+
+        cli()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        caller.send(str(status).encode())
+        os._exit(status)
