@@ -61,6 +61,6 @@
   {% do run_query('drop table if exists ' ~ relation) %}
   {% do run_query('create table ' ~ relation
       ~ (' (' ~ declared | join(', ') ~ ')' if declared else '')
-      ~ " using parquet options (mergeSchema 'true', recursiveFileLookup '" ~ ('true' if meta.get('whole') else 'false')
-      ~ "') location '" ~ path ~ "'") %}
+      ~ " using parquet options (mergeSchema 'true', pathGlobFilter '*.parquet', recursiveFileLookup '"
+      ~ ('true' if meta.get('whole') else 'false') ~ "') location '" ~ path ~ "'") %}
 {% endmacro %}
