@@ -91,6 +91,13 @@ def small_lake(root: Path) -> Path:
         )
     ]
     write_rows(lake, "shopify/orders", orders, commit="0002")
+    contact = {"createdAt": "2026-09-01 00:00:00", "updatedAt": "2026-09-01 00:00:00", "archived": False}
+    contacts = [
+        contact
+        | {"id": f"spaces-{number}", "properties": dict.fromkeys(("firstname", "lastname", "email", "phone"), text)}
+        for number, text in enumerate(["西尾\u3000", "\u2004\u00a0", "\u3000", " ", "\t光\n", "ﾀﾅｶ ﾀﾛｳ"])
+    ]
+    write_rows(lake, "hubspot/contacts", contacts, commit="0002")
     scored = root / "scored"
     wait_for(start_build("duckdb", lake, scored, None, DEMO_NOW), "duckdb")
     snapshots = scored / "duckdb" / "marts" / "customer_snapshots" / "data.parquet"

@@ -14,10 +14,15 @@
   {#- half-width and combining sound marks become the spacing ones, which compose_kana joins -#}
   {%- set marks = 'ﾞﾟ' ~ '\u3099\u309A' -%}
   {%- set spacing_marks = '゛゜゛゜' -%}
-  {%- set spaces = '\u3000\u00A0\t\n\r' ~ '\u2003\u2002\u2009' -%}
+  {%- set spaces = '\t\n\u000B\u000C\r\u0085\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u2028\u2029\u202F\u205F\u3000' -%}
   {#- last: what has no counterpart is deleted by translate -#}
   {%- set invisible = '\u200B\u200C\u200D\u2060\uFEFF' -%}
-  trim(translate({{ value }}, '{{ wide ~ half_kana ~ marks ~ spaces ~ invisible }}', '{{ ascii ~ full_kana ~ spacing_marks }}        '))
+  {{ trimmed("translate(" ~ value ~ ", '" ~ wide ~ half_kana ~ marks ~ spaces ~ invisible ~ "', '" ~ ascii ~ full_kana ~ spacing_marks ~ ' ' * spaces | length ~ "')") }}
+{%- endmacro %}
+
+{# Without the spaces at both ends, U+0020 and no other: what else a bare trim takes away differs between engines. #}
+{% macro trimmed(value) -%}
+  trim(both ' ' from {{ value }})
 {%- endmacro %}
 
 {# The same, with half-width voiced kana joined and runs of spaces made one: for text that people read. #}
@@ -119,7 +124,7 @@
    Kana is read as romaji, so ヤマダ, やまだ and Yamada agree. The characters are sorted, so that 山田 太郎, 太郎 山田 and
    山田太郎 are one; anagrams of each other in addition share a phone or an address with nobody in practice. #}
 {% macro name_key(first_name, last_name) -%}
-  {%- set full = "concat_ws(' ', nullif(trim(" ~ first_name ~ "), ''), nullif(trim(" ~ last_name ~ "), ''))" -%}
+  {%- set full = "concat_ws(' ', nullif(" ~ trimmed(first_name) ~ ", ''), nullif(" ~ trimmed(last_name) ~ ", ''))" -%}
   {%- set full = "lower(" ~ to_hiragana(fold_width(full)) ~ ")" -%}
   {%- set accented = 'āīūēōâîûêôáíúéóàìùèòäëïöüñç' -%}
   {%- set plain = 'aiueoaiueoaiueoaiueoaeiounc' -%}

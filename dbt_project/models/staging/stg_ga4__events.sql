@@ -40,7 +40,7 @@ named as (
     event_name,
     {{ from_microseconds('event_timestamp') }} as event_at,
     nullif(user_pseudo_id, '') as user_pseudo_id,
-    nullif(trim(user_id), '') as user_id,
+    nullif({{ trimmed('user_id') }}, '') as user_id,
     {{ event_parameter('ga_session_id') }} as ga_session_id,
     split_part({{ event_parameter('page_location') }}, '?', 1) as page,
     collected_traffic_source.manual_source as source,

@@ -4,12 +4,12 @@ with versions as (
 
 select
   id as hubspot_contact_id,
-  nullif(trim(properties.firstname), '') as first_name,
-  nullif(trim(properties.lastname), '') as last_name,
+  nullif({{ fold_width('properties.firstname') }}, '') as first_name,
+  nullif({{ fold_width('properties.lastname') }}, '') as last_name,
   {{ name_key('properties.firstname', 'properties.lastname') }} as name_key,
-  nullif(trim(properties.email), '') as email_as_given,
+  nullif({{ trimmed('properties.email') }}, '') as email_as_given,
   {{ normalise_email('properties.email') }} as email,
-  nullif(trim(coalesce(properties.mobilephone, properties.phone)), '') as phone_as_given,
+  nullif({{ trimmed('coalesce(properties.mobilephone, properties.phone)') }}, '') as phone_as_given,
   {{ normalise_phone('properties.phone', normalise_country('properties.country')) }} as phone,
   {{ normalise_phone('properties.mobilephone', normalise_country('properties.country')) }} as mobile_phone,
   {{ normalise_country('properties.country') }} as country,

@@ -5,8 +5,8 @@ with versions as (
 select
   id as shopify_customer_id,
   coalesce(legacyResourceId, {{ replace_pattern('id', '^.*/', '') }}) as shopify_customer_number,
-  firstName as first_name,
-  lastName as last_name,
+  nullif({{ fold_width('firstName') }}, '') as first_name,
+  nullif({{ fold_width('lastName') }}, '') as last_name,
   {{ name_key('firstName', 'lastName') }} as name_key,
   defaultEmailAddress.emailAddress as email_as_given,
   {{ normalise_email('defaultEmailAddress.emailAddress') }} as email,

@@ -6,7 +6,7 @@ select
   id as product_id,
   title as product_title,
   vendor,
-  coalesce(nullif(trim(productType), ''), 'uncategorised') as category,
+  coalesce(nullif({{ fold_width('productType') }}, ''), 'uncategorised') as category,
   status as product_status,
   {{ list_text('tags') }} as tags,
   createdAt as created_at,

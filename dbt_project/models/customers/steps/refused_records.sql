@@ -21,7 +21,7 @@ with findings as (
   union all
   select 'shopify.orders', order_id, 'not_an_email', 'email', '(withheld)', false, landed_at
   from {{ ref('stg_shopify__orders') }}
-  where nullif(trim(email_as_given), '') is not null and email is null
+  where nullif({{ fold_characters('email_as_given') }}, '') is not null and email is null
   union all
   select
     'shopify.order_lines', lines.order_line_id, 'negative_quantity', 'quantity', cast(lines.quantity as string), true,
@@ -32,11 +32,11 @@ with findings as (
   union all
   select 'shopify.customers', shopify_customer_id, 'not_an_email', 'defaultEmailAddress', '(withheld)', false, landed_at
   from {{ ref('stg_shopify__customers') }}
-  where nullif(trim(email_as_given), '') is not null and email is null
+  where nullif({{ fold_characters('email_as_given') }}, '') is not null and email is null
   union all
   select 'shopify.customers', shopify_customer_id, 'not_a_phone', 'defaultPhoneNumber', '(withheld)', false, landed_at
   from {{ ref('stg_shopify__customers') }}
-  where nullif(trim(phone_as_given), '') is not null and phone is null and address_phone is null
+  where nullif({{ fold_characters('phone_as_given') }}, '') is not null and phone is null and address_phone is null
   union all
   select 'hubspot.contacts', hubspot_contact_id, 'not_an_email', 'email', '(withheld)', false, landed_at
   from {{ ref('stg_hubspot__contacts') }}

@@ -79,7 +79,7 @@ stated as (
   union all
   select
     'hubspot.contacts', contacts.hubspot_contact_id, contacts.name_key, contacts.created_at, contacts.updated_at,
-    contacts.is_deleted, 'hubspot_contact', trim(merged_id), 'merged_in_crm'
+    contacts.is_deleted, 'hubspot_contact', {{ trimmed('merged_id') }}, 'merged_in_crm'
   from hubspot_contacts as contacts
   {{ unnest_list(split_text('contacts.merged_contact_ids', ';'), 'merged_id') }}
   union all
