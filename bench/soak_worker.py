@@ -8,6 +8,7 @@ The worker itself stays free of threads, because a process that has some cannot 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ class Worker:
         import orchestration.definitions
         import orchestration.demo  # noqa: F401  warm for the children
 
+        _skip_macros()
         # The definitions put the dbt beside this interpreter first; ours is that one, kept warm.
         os.environ["PATH"] = os.pathsep.join([str(folders.programs), os.environ["PATH"]])
         parse = ["dbt", "--quiet", "parse", "--profiles-dir", ".", "--log-path", str(folders.dbt)]
@@ -195,6 +197,7 @@ class Worker:
         if not outcome or any("maximum_" not in failure for failure in outcome["failures"]):
             raise RuntimeError(f"the undisturbed run failed: {outcome}; see {self.folders.log}")
         self.failures = outcome["failures"]
+        _warm(outcome["modules"])
         return [
             Step(
                 mark["job"],
@@ -292,7 +295,7 @@ class Worker:
 
     def _settle(self, folder: Path) -> None:
         """One more pull of the list that our own pushes have changed, then keep lake and vendors for the comparison."""
-        self.in_child(lambda: _pull_again(self.days[self.day]))
+        self.in_child(lambda: _pull_again(self.folders.lake, self.days[self.day]))
         vendors = self.in_child(lambda: _ask(f"{self.url}/_sandbox/state.json"))
         if folder != self.folders.shop:
             copy(self.folders.shop, folder)
@@ -367,6 +370,23 @@ class Worker:
 
 
 # ── what the children do ──
+
+
+def _warm(modules: Sequence[str]) -> None:
+    """Import what a run has imported, so that no later one spends its time on that."""
+    for name in modules:
+        if name not in sys.modules:
+            # A part of a package that hides it, or a module of dbt's that was found by a path of its own.
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+
+
+def _skip_macros() -> None:
+    """dagster-dbt parses all macros at every call of dbt, two seconds, for row counts that nobody here asks for."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import ManifestLoader
+
+    setattr(ManifestLoader, "load_macros", lambda *_, **__: Manifest())  # noqa: B010  assigned to, mypy objects
 
 
 def _jobs() -> list[str]:
@@ -447,7 +467,7 @@ def _whole_loop(tell: int, wait: int | None, as_of: str) -> None:
         for event in result.all_events:
             if event.event_type_value == "ASSET_MATERIALIZATION":
                 assets.setdefault(f"{name} {event.step_key}", []).append(list(event.asset_key.path))
-    _write(tell, json.dumps({"failures": report.failures, "assets": assets}) + "\n")
+    _write(tell, json.dumps({"failures": report.failures, "assets": assets, "modules": sorted(sys.modules)}) + "\n")
 
 
 def _rest_of_loop(tell: int, steps: Sequence[Step]) -> None:
@@ -458,10 +478,12 @@ def _rest_of_loop(tell: int, steps: Sequence[Step]) -> None:
         _run_job(name, as_of, lambda message: _write(tell, json.dumps(message) + "\n"), assets)
 
 
-def _pull_again(as_of: str) -> None:
-    os.environ["KIZUNA_AS_OF"] = as_of
-    if not _run_job("ingest_mailchimp", as_of).success:
-        raise RuntimeError("the last pull of the comparison failed")
+def _pull_again(lake: Path, as_of: str) -> None:
+    from connectors import extract
+    from connectors.lake import Lake
+    from connectors.sources import mailchimp
+
+    extract.pull(mailchimp.SOURCE, Lake(str(lake)), as_of=datetime.fromisoformat(as_of))
 
 
 def _make_instance() -> None:

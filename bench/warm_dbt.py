@@ -5,6 +5,8 @@ to a process which has imported dbt already; that forks, joins the caller's proc
 kills it too, and runs dbt's own command line.
 """
 
+import atexit
+import importlib
 import json
 import os
 import select
@@ -14,6 +16,9 @@ import sys
 from pathlib import Path
 
 ADDRESS = "KIZUNA_SOAK_DBT"
+
+WARM = ("dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb", "pandas", "pyarrow.parquet", "scipy.sparse.csgraph")
+"""What dbt imports for every build, and the models in Python."""
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
@@ -36,8 +41,8 @@ def install(folder: Path) -> None:
 
 def serve(listener: socket.socket) -> None:
     """Answer calls until killed."""
-    import dbt.adapters.duckdb
-    import dbt.cli.main  # noqa: F401
+    for module in WARM:
+        importlib.import_module(module)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that nobody waits for leave no zombies
     while True:
@@ -72,6 +77,7 @@ def _run(caller: socket.socket, call: dict, files: list[int]) -> None:
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     finally:
+        atexit._run_exitfuncs()  # dbt closes the warehouse as the interpreter goes, which `os._exit` would skip
         sys.stdout.flush()
         sys.stderr.flush()
         caller.send(str(status).encode())
