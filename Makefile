@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/python -m uv
 UV_PIN := 0.13.9
 
+# Some containers set it; without cached bytecode every command compiles dbt, pandas and scikit-learn anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test quick lint parity soak bench clean lock
 
