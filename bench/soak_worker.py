@@ -8,7 +8,7 @@ The worker itself stays free of threads, because a process that has some cannot 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
 import json
 import logging
 import os
@@ -29,7 +29,7 @@ from typing import Any
 
 import psutil
 
-from bench import warm_dbt
+from bench import warm_dagster, warm_dbt
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -122,7 +122,7 @@ class Worker:
         import orchestration.definitions
         import orchestration.demo  # noqa: F401  warm for the children
 
-        _skip_macros()
+        warm_dagster.install()
         # The definitions put the dbt beside this interpreter first; ours is that one, kept warm.
         os.environ["PATH"] = os.pathsep.join([str(folders.programs), os.environ["PATH"]])
         parse = ["dbt", "--quiet", "parse", "--profiles-dir", ".", "--log-path", str(folders.dbt)]
@@ -197,7 +197,7 @@ class Worker:
         if not outcome or any("maximum_" not in failure for failure in outcome["failures"]):
             raise RuntimeError(f"the undisturbed run failed: {outcome}; see {self.folders.log}")
         self.failures = outcome["failures"]
-        _warm(outcome["modules"])
+        warm_dagster.import_all(outcome["modules"])
         return [
             Step(
                 mark["job"],
@@ -372,23 +372,6 @@ class Worker:
 # ── what the children do ──
 
 
-def _warm(modules: Sequence[str]) -> None:
-    """Import what a run has imported, so that no later one spends its time on that."""
-    for name in modules:
-        if name not in sys.modules:
-            # A part of a package that hides it, or a module of dbt's that was found by a path of its own.
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-
-
-def _skip_macros() -> None:
-    """dagster-dbt parses all macros at every call of dbt, two seconds, for row counts that nobody here asks for."""
-    from dbt.contracts.graph.manifest import Manifest
-    from dbt.parser.manifest import ManifestLoader
-
-    setattr(ManifestLoader, "load_macros", lambda *_, **__: Manifest())  # noqa: B010  assigned to, mypy objects
-
-
 def _jobs() -> list[str]:
     from orchestration.definitions import daily, ingest_jobs
 
@@ -439,7 +422,7 @@ def _run_job(
 
     return runs.execute(
         defs.resolve_job_def(name).with_logger_defs({"marks": marks}),
-        dg.DagsterInstance.get(),
+        _instance(),
         run_config={"loggers": {"marks": {}}},
         # Only the day before the one that is played is not the definitions' own.
         resources=None if as_of == clock.as_of else {"clock": Clock(as_of=as_of)},
@@ -486,17 +469,21 @@ def _pull_again(lake: Path, as_of: str) -> None:
     extract.pull(mailchimp.SOURCE, Lake(str(lake)), as_of=datetime.fromisoformat(as_of))
 
 
-def _make_instance() -> None:
+@functools.cache
+def _instance() -> Any:
+    """Dagster's books, opened once a child."""
     import dagster as dg
 
+    return dg.DagsterInstance.get()
+
+
+def _make_instance() -> None:
     # The first touch makes the three SQLite files; every run then starts from a copy of them.
-    dg.DagsterInstance.get().get_runs_count()
+    _instance().get_runs_count()
 
 
 def _slots_held() -> list[str]:
-    import dagster as dg
-
-    return sorted(dg.DagsterInstance.get().event_log_storage.get_concurrency_run_ids())
+    return sorted(_instance().event_log_storage.get_concurrency_run_ids())
 
 
 def _compare(expected: Path, found: Path) -> list[str]:

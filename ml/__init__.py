@@ -9,16 +9,22 @@ calibrating, judging, storing and scoring are written once around it.
     ml.card_in_use("churn", models_dir)                                          # the model that scores now, or None
 
 Paths are files or folders of Parquet, local or any fsspec URL; `out` is a local file that the caller publishes. Nothing
-here asks the machine for the time: every time is an as-of time of the snapshots.
+here asks the machine for the time: every time is an as-of time of the snapshots. Scikit-learn is imported when a model
+is trained or scores: whoever only wants to know which models there are does not wait for it.
 """
 
-from ml.card import ModelCard
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ml.declaration import Model, Target
 from ml.models import MODELS
-from ml.scoring import Scored, empty_scores, score
-from ml.snapshots import SnapshotError
-from ml.store import StoreError, card_in_use
-from ml.training import train
+
+if TYPE_CHECKING:
+    from ml.card import ModelCard
+    from ml.scoring import Scored, empty_scores, score
+    from ml.snapshots import SnapshotError
+    from ml.store import StoreError, card_in_use
+    from ml.training import train
 
 __all__ = [
     "MODELS",
@@ -33,3 +39,20 @@ __all__ = [
     "score",
     "train",
 ]
+
+_HOMES = {
+    "ModelCard": "card",
+    "Scored": "scoring",
+    "SnapshotError": "snapshots",
+    "StoreError": "store",
+    "card_in_use": "store",
+    "empty_scores": "scoring",
+    "score": "scoring",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sklearn.compose import ColumnTransformer
-from sklearn.preprocessing import OrdinalEncoder
+from typing import TYPE_CHECKING
 
 from ml.declaration import Features
+
+if TYPE_CHECKING:
+    from sklearn.compose import ColumnTransformer
 
 UNSEEN = -1
 
@@ -15,6 +17,9 @@ def prepare(features: Features) -> ColumnTransformer:
 
     At most 60 codes a column, rare texts sharing one: histogram trees take no more categories than they have bins.
     """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OrdinalEncoder
+
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=UNSEEN, max_categories=60)
     return ColumnTransformer(
         [("numeric", "passthrough", list(features.numeric)), ("text", codes, list(features.text))],

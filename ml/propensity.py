@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
-from sklearn.pipeline import Pipeline
+from typing import TYPE_CHECKING
 
 from ml.declaration import Features, Model, Target
 from ml.preparation import prepare
 
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
 
 def _any(features: Features) -> Pipeline:
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.pipeline import Pipeline
+
     trees = ExtraTreesClassifier(n_estimators=100, min_samples_leaf=30, random_state=7, n_jobs=-1)
     return Pipeline([("prepare", prepare(features)), ("classify", trees)])
 
 
 def _category(features: Features) -> Pipeline:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.pipeline import Pipeline
+
     # One estimator for all categories with the category as a feature: PR-AUC 0.8014 against 0.7989 for one each, since
     # customers who buy one category often tell something about the others. Fewer, longer steps and 63 bins are as good
     # as 100 short ones with 255 (0.800 both over three windows) in a third of the time.
