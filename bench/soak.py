@@ -136,10 +136,8 @@ class Soak:
         self.by_stage[message["stage"]] += 1
         self.converged += not message["differences"]
         verdict = "DIFFERS" if message["differences"] else "same"
-        # until the kill, the clean run, the comparison; what the clean run took of a processor
-        seconds = (
-            " + ".join(f"{part:.0f}" for part in message["seconds"]) + f" ({message['processor_seconds']:.0f} busy)"
-        )
+        # until the kill, the clean run, the comparison
+        seconds = " + ".join(f"{part:.0f}" for part in message["seconds"])
         self._say(
             f"{self.done:>4}/{self.options.kills} {message['day']:<6} day, {message['stage']:<5} "
             f"killed {message['moment']:7.3f} s into {message['step']:<34} {verdict:<8} {seconds} s"

@@ -32,18 +32,26 @@ sys.exit(int(answer) if answer else 1)
 
 
 def install(folder: Path) -> None:
-    """Write the `dbt` of callers into a folder that stands first on their path."""
+    """Write the `dbt` of callers into a folder that is to stand first on their path."""
     folder.mkdir()
     client = folder / "dbt"
     client.write_text(CLIENT.format(python=sys.executable, address=ADDRESS), "utf-8")
     client.chmod(0o755)
 
 
-def serve(listener: socket.socket) -> None:
-    """Answer calls until killed."""
+def serve(listener: socket.socket, project: Path, ready: int) -> None:
+    """Parse the project, write a byte to `ready` and answer calls until killed."""
     for module in WARM:
         importlib.import_module(module)
+    from dbt.cli.main import dbtRunner
 
+    os.chdir(project)
+    # Twice: dbt makes its writers of manifests as it first writes one, and its readers as it first reads one.
+    for _ in range(2):
+        if not dbtRunner().invoke(["--quiet", "parse", "--profiles-dir", str(project)]).success:
+            raise RuntimeError("dbt cannot parse the project")
+    os.write(ready, b".")
+    os.close(ready)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that nobody waits for leave no zombies
     while True:
         caller, _ = listener.accept()
