@@ -65,14 +65,24 @@ def rows(lake: Lake, source: Source) -> dict[tuple[Any, ...], str]:
     return {tuple(row[:-1]): row[-1] for row in found}
 
 
+@pytest.fixture(scope="module")
+def landed() -> dict[str, dict[tuple[Any, ...], str]]:
+    """Vendor → what a pull without any fault landed; every sandbox holds the same."""
+    return {}
+
+
 @pytest.fixture
-def undisturbed(environment: dict[str, str], tmp_path: Path) -> Callable[[str], dict[tuple[Any, ...], str]]:
+def undisturbed(
+    environment: dict[str, str], tmp_path: Path, landed: dict[str, dict[tuple[Any, ...], str]]
+) -> Callable[[str], dict[tuple[Any, ...], str]]:
     """What a pull without any fault lands."""
 
     def of(vendor: str) -> dict[tuple[Any, ...], str]:
-        lake = Lake(tmp_path / "undisturbed")
-        pull(BY_NAME[vendor], lake, streams=[STREAM[vendor]])
-        return rows(lake, BY_NAME[vendor])
+        if vendor not in landed:
+            lake = Lake(tmp_path / "undisturbed")
+            pull(BY_NAME[vendor], lake, streams=[STREAM[vendor]])
+            landed[vendor] = rows(lake, BY_NAME[vendor])
+        return landed[vendor]
 
     return of
 
