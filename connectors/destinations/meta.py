@@ -34,6 +34,7 @@ VERSION = "v26.0"
 SCHEMA = ("EXTERN_ID", "EMAIL", "PHONE", "COUNTRY")
 PAGE = 100
 ATTEMPTS = 3
+LOOK_AGAIN_SECONDS = 0.5
 SETTLE_SECONDS = 30.0
 """How long to wait for the vendor's counts; on the real Meta they may take a day, and the next run looks again."""
 SETTLED = 200
@@ -127,7 +128,7 @@ class Meta:
                 # The answer was lost: look whether it was made before making a second one.
                 if attempt + 1 == ATTEMPTS:
                     raise
-                time.sleep(0.5 * 2**attempt)
+                time.sleep(LOOK_AGAIN_SECONDS * 2**attempt)
         raise AssertionError("unreachable")
 
     def read_back(self, audience_id: str) -> pa.Table:
@@ -206,7 +207,7 @@ class Meta:
             except OutcomeUnknown:
                 if attempt + 1 == ATTEMPTS:
                     raise
-                time.sleep(0.5 * 2**attempt)
+                time.sleep(LOOK_AGAIN_SECONDS * 2**attempt)
                 continue
             except RequestRefused as refused:
                 raise BatchRefused(f"graph_error_{_code(refused.answer)}") from None

@@ -41,6 +41,8 @@ def running(tmp_path_factory):
 @pytest.fixture
 def sandbox(running, monkeypatch):
     monkeypatch.setenv("KIZUNA_RETRY_SECONDS", "6")
+    monkeypatch.setattr("connectors.http.FIRST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr("connectors.destinations.meta.LOOK_AGAIN_SECONDS", 0.02)
     return empty(running)
 
 

@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     script.url = f"http://127.0.0.1:{running.server_port}"
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     yield script
     running.shutdown()
     running.server_close()
