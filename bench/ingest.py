@@ -139,7 +139,7 @@ def cents_of(price: dict[str, Any]) -> int:
 def kizuna_run(pages: list[bytes], folder: Path) -> str:
     """Land the pages as every source does; returns the pattern of the Parquet files."""
     lake = Lake(folder / "lake")
-    declare("bench", ORDERS, lake)
+    declare("bench", [ORDERS], lake)
     with Landing("bench", ORDERS, lake) as landing:
         for page in pages:
             landing.add(Page(page, path=PAGE_PATH))

@@ -53,8 +53,7 @@ class PullFailed(VendorError):
 
 def declare_source(source: Source, lake: Lake) -> None:
     """Give every stream its schema file, so that even a vendor that is not configured is a set of empty tables."""
-    for stream in source.streams:
-        declare(source.name, stream, lake)
+    declare(source.name, source.streams, lake)
 
 
 def pull(

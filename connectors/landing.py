@@ -291,19 +291,20 @@ def current_rows(stream: Stream, files: list[str], among: str | None = None) -> 
     return f"SELECT {keys}, {newest} FROM read_parquet({_list(files)}, union_by_name = true) {where} GROUP BY {keys}"
 
 
-def declare(source: str, stream: Stream, lake: Lake) -> None:
-    """Write the stream's zero-row schema file if it is not there or its columns have changed."""
-    dataset = f"raw/{source}/{stream.name}"
-    expected = [(name, str(duckdb.sqltype(type_text))) for name, type_text in stream.table_types.items()]
-    with lake.connect() as connection:
-        if lake.exists(dataset, SCHEMA_FILE):
-            path = lake.path(dataset, SCHEMA_FILE)
-            found = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
-            if [(row[0], row[1]) for row in found] == expected:
-                return
-        columns = ", ".join(f"CAST(NULL AS {t}) AS {quoted(n)}" for n, t in stream.table_types.items())
-        with lake.commit(dataset, SCHEMA_FILE) as path:
-            connection.execute(f"COPY (SELECT {columns} LIMIT 0) TO {literal(path)} (FORMAT parquet)")
+def declare(source: str, streams: Iterable[Stream], lake: Lake) -> None:
+    """Write the zero-row schema file of each stream where it is not there or the columns have changed."""
+    with lake.connect() as connection:  # one for all: opening a database costs more than reading a schema
+        for stream in streams:
+            dataset = f"raw/{source}/{stream.name}"
+            if lake.exists(dataset, SCHEMA_FILE):
+                path = lake.path(dataset, SCHEMA_FILE)
+                found = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
+                expected = [(name, str(duckdb.sqltype(type_text))) for name, type_text in stream.table_types.items()]
+                if [(row[0], row[1]) for row in found] == expected:
+                    continue
+            columns = ", ".join(f"CAST(NULL AS {t}) AS {quoted(n)}" for n, t in stream.table_types.items())
+            with lake.commit(dataset, SCHEMA_FILE) as path:
+                connection.execute(f"COPY (SELECT {columns} LIMIT 0) TO {literal(path)} (FORMAT parquet)")
 
 
 def _list(files: list[str]) -> str:

@@ -23,6 +23,14 @@ def _no_vendor_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _bulk_operations_are_polled_often() -> Iterator[None]:
+    """The sandbox answers at once; the shop's patience would be most of a pull's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("connectors.sources.shopify.BULK_POLL_SECONDS", 0.02)
+        yield
+
+
 @pytest.fixture(scope="session")
 def world() -> World:
     """The small world of about 200 people, built once and kept on disk."""

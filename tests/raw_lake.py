@@ -19,8 +19,7 @@ def write_empty(root: Path) -> Path:
     """Every raw stream with its schema file and no row, as the ingest stage leaves an unconfigured vendor."""
     lake = Lake(root)
     for source in SOURCES:
-        for stream in source.streams:
-            declare(source.name, stream, lake)
+        declare(source.name, source.streams, lake)
     return root
 
 

@@ -34,6 +34,7 @@ from connectors.stream import Bookmark, Page, Source, Stream, columns
 VERSION = "2026-10"
 BULK_WINDOW = timedelta(days=3)
 BULK_HOURS = 6
+BULK_POLL_SECONDS = 0.2
 # 600 orders with their lines took 43 s of waiting for the bucket to refill; a bulk operation costs ten points.
 CURSOR_ROWS = 100
 PAGE = {"orders": 25, "abandoned_checkouts": 25}
@@ -293,7 +294,7 @@ class Shopify:
             yield Page(path, is_lines=True, children=children)
 
     def _bulk_result(self, query: str) -> Any:
-        wait, patience_ends = 0.2, time.monotonic() + BULK_HOURS * 3600
+        wait, patience_ends = BULK_POLL_SECONDS, time.monotonic() + BULK_HOURS * 3600
         operation: str | None = None
         while time.monotonic() < patience_ends:
             if operation is None:

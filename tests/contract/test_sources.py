@@ -73,7 +73,7 @@ def pulled(world: World, prepared_state: Path, tmp_path_factory: pytest.TempPath
         for name, value in (sandbox.environment() | {"KIZUNA_AS_OF": "2026-10-18T15:00:00Z"}).items():
             environment.setenv(name, value)
         # Fewer days are as good a test, and the whole year takes the longest of all streams.
-        sandbox.execute("DELETE FROM ga4_events WHERE table_date < '20260901'")
+        sandbox.execute("DELETE FROM ga4_events WHERE table_date < '20261010'")
         expected = {name: sandbox.execute(query)[0][0] for name, query in AT_THE_VENDOR.items()}
         results, fingerprints, requests = [], [], []
         for _ in range(2):

@@ -58,7 +58,7 @@ def page(*rows: dict[str, Any]) -> Page:
 
 
 def land(lake: Lake, *pages: Page, stream: Stream = STREAM, at: datetime = NOW) -> Landed:
-    declare("shop", stream, lake)
+    declare("shop", [stream], lake)
     with Landing("shop", stream, lake, at) as landing:
         for one in pages:
             landing.add(one)
@@ -356,8 +356,8 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(found=st.lists(VALUES, min_size=1, max_size=5))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=st.lists(VALUES, min_size=1, max_size=10))
 def test_fast_and_careful_way_agree_on_anything(found: list[dict[str, Any]], tmp_path: Path) -> None:
     one = page(*({"id": f"o{number}"} | row for number, row in enumerate(found)))
     lakes = [Lake(tmp_path / uuid.uuid4().hex) for _ in range(2)]
