@@ -1,17 +1,10 @@
-"""What happens to customers while records come, change and go: ids stay, merges and splits are told once, no snapshot
-looks past its date."""
+"""What happens to customers while records come, change and go: ids stay, merges and splits are told once."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pytest
-
-from connectors.sandbox.world import World
 from tests.dbt_build import build, dbt, mart, rows
 from tests.raw_lake import write_empty, write_rows
-from tests.world_lake import write_world
 
 
 def account(number: int, email: str | None = None, name: str = "太郎", **more: Any) -> dict[str, Any]:
@@ -96,61 +89,6 @@ def test_a_deleted_record_links_nothing_any_more(tmp_path: Path) -> None:
     gone = {"id": "10", "_is_deleted": True, "_landed_at": "2026-10-20 01:00:00"}
     write_rows(lake, "hubspot/contacts", [gone], commit="0002")
     assert len(set(build_identity(lake).values())) == 2
-
-
-@pytest.fixture(scope="module")
-def world_lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = write_world(tmp_path_factory.mktemp("as-it-was"), world.path)
-    build(root, "customer_snapshots", "customer_category_snapshots")
-    return root
-
-
-# A snapshot date of the grid with half of the year on either side.
-CUT = "2026-04-21 15:00:00"
-
-
-def shift_everything_after(cut: str, lake: Path) -> None:
-    """Whatever happens at or after the cut happens twenty hours later, and orders placed after it cost three times."""
-    later = "CASE WHEN {0} >= TIMESTAMP '" + cut + "' THEN {0} + INTERVAL 20 HOUR ELSE {0} END"
-    dearer = "{{shopMoney: {{amount: CASE WHEN createdAt >= TIMESTAMP '" + cut + "' THEN {0}.shopMoney.amount * 3 "
-    dearer += "ELSE {0}.shopMoney.amount END, currencyCode: {0}.shopMoney.currencyCode}}}}"
-    with duckdb.connect() as connection:
-        orders, events = (lake / "raw" / stream / "0001.parquet" for stream in ("shopify/orders", "ga4/events"))
-        for path, replaced in (
-            (
-                orders,
-                f"{dearer.format('totalPriceSet')} AS totalPriceSet, {later.format('createdAt')} AS createdAt, "
-                f"{later.format('cancelledAt')} AS cancelledAt, list_transform(refunds, lambda r: "
-                f"{{id: r.id, createdAt: {later.format('r.createdAt')}, "
-                "totalRefundedSet: r.totalRefundedSet}) AS refunds",
-            ),
-            (
-                events,
-                f"CASE WHEN event_timestamp >= epoch_us(TIMESTAMP '{cut}') THEN event_timestamp + 72000000000 "
-                "ELSE event_timestamp END AS event_timestamp",
-            ),
-        ):
-            changed = path.with_suffix(".changed")
-            connection.execute(f"COPY (SELECT * REPLACE ({replaced}) FROM '{path}') TO '{changed}' (FORMAT parquet)")
-            changed.replace(path)
-
-
-def test_no_snapshot_looks_past_its_date(world_lake: Path, tmp_path: Path) -> None:
-    shifted = tmp_path / "shifted"
-    shutil.copytree(world_lake / "raw", shifted / "raw")
-    shift_everything_after(CUT, shifted)
-    build(shifted, "customer_snapshots", "customer_category_snapshots")
-    for snapshots in ("customer_snapshots", "customer_category_snapshots"):
-        features = f"SELECT COLUMNS(c -> NOT starts_with(c, 'outcome_')) FROM {{}} WHERE as_of {{}} TIMESTAMP '{CUT}'"
-        features = features.replace("c -> NOT", "lambda c: NOT")
-        before, after = (features.format(mart(lake, snapshots), "<=") for lake in (world_lake, shifted))
-        assert rows(f"SELECT count(*) FROM ({before})")[0][0] > 500
-        assert rows(
-            f"SELECT count(*) FROM (({before} EXCEPT ALL {after}) UNION ALL ({after} EXCEPT ALL {before}))"
-        ) == [(0,)]
-        # and the later snapshots do see the shift, or the test above could not fail
-        newer, newer_after = (features.format(mart(lake, snapshots), ">") for lake in (world_lake, shifted))
-        assert rows(f"SELECT count(*) > 0 FROM ({newer} EXCEPT ALL {newer_after})") == [(True,)]
 
 
 def test_ids_stay_when_only_some_models_are_built_again(tmp_path: Path) -> None:

@@ -1,16 +1,17 @@
 """The small world through the warehouse: figures equal those counted from the world by other code, identity meets the
-truth, consent never says more than the people did, and an empty lake builds too."""
+truth, consent never says more than the people did, and no snapshot looks past its date."""
 
 import re
+import shutil
 from pathlib import Path
 
+import duckdb
 import phonenumbers
 import pytest
 
 from connectors.sandbox.truth import pairwise
 from connectors.sandbox.world import World
 from tests.dbt_build import build, dbt, mart, rows
-from tests.raw_lake import write_empty
 from tests.world_lake import write_world
 
 AUDIENCES = ["abandoned_cart", "win_back", "vip", "likely_to_buy", "new_customer_welcome"]
@@ -153,11 +154,49 @@ def test_snapshot_features_equal_a_plain_count(lake: Path) -> None:
     assert different[0][0] > 100 and different[0][1] == 0
 
 
-def test_no_mart_holds_an_invented_row(lake: Path, tmp_path: Path) -> None:
-    """dbt-duckdb's own external files hold a row of nulls when a model is empty; ours hold none."""
-    empty = write_empty(tmp_path)
-    dbt(empty, "build", "--exclude-resource-type", "unit_test")
-    written = sorted(path.parent.name for path in (empty / "marts").glob("*/data.parquet"))
-    assert written == sorted(path.parent.name for path in (lake / "marts").glob("*/data.parquet"))
-    assert [name for name in written if rows(f"SELECT count(*) FROM {mart(empty, name)}") != [(0,)]] == []
-    assert not list((empty / "_writing").iterdir())
+# A snapshot date of the grid with half of the year on either side.
+CUT = "2026-04-21 15:00:00"
+
+
+def shift_everything_after(cut: str, lake: Path) -> None:
+    """Whatever happens at or after the cut happens twenty hours later, and orders placed after it cost three times."""
+    later = "CASE WHEN {0} >= TIMESTAMP '" + cut + "' THEN {0} + INTERVAL 20 HOUR ELSE {0} END"
+    dearer = "{{shopMoney: {{amount: CASE WHEN createdAt >= TIMESTAMP '" + cut + "' THEN {0}.shopMoney.amount * 3 "
+    dearer += "ELSE {0}.shopMoney.amount END, currencyCode: {0}.shopMoney.currencyCode}}}}"
+    with duckdb.connect() as connection:
+        orders, events = (lake / "raw" / stream / "0001.parquet" for stream in ("shopify/orders", "ga4/events"))
+        for path, replaced in (
+            (
+                orders,
+                f"{dearer.format('totalPriceSet')} AS totalPriceSet, {later.format('createdAt')} AS createdAt, "
+                f"{later.format('cancelledAt')} AS cancelledAt, list_transform(refunds, lambda r: "
+                f"{{id: r.id, createdAt: {later.format('r.createdAt')}, "
+                "totalRefundedSet: r.totalRefundedSet}) AS refunds",
+            ),
+            (
+                events,
+                f"CASE WHEN event_timestamp >= epoch_us(TIMESTAMP '{cut}') THEN event_timestamp + 72000000000 "
+                "ELSE event_timestamp END AS event_timestamp",
+            ),
+        ):
+            changed = path.with_suffix(".changed")
+            connection.execute(f"COPY (SELECT * REPLACE ({replaced}) FROM '{path}') TO '{changed}' (FORMAT parquet)")
+            changed.replace(path)
+
+
+def test_no_snapshot_looks_past_its_date(lake: Path, tmp_path: Path) -> None:
+    shifted = tmp_path / "shifted"
+    shutil.copytree(lake / "raw", shifted / "raw")
+    shift_everything_after(CUT, shifted)
+    build(shifted, "customer_snapshots", "customer_category_snapshots")
+    for snapshots in ("customer_snapshots", "customer_category_snapshots"):
+        features = f"SELECT COLUMNS(c -> NOT starts_with(c, 'outcome_')) FROM {{}} WHERE as_of {{}} TIMESTAMP '{CUT}'"
+        features = features.replace("c -> NOT", "lambda c: NOT")
+        before, after = (features.format(mart(root, snapshots), "<=") for root in (lake, shifted))
+        assert rows(f"SELECT count(*) FROM ({before})")[0][0] > 500
+        assert rows(
+            f"SELECT count(*) FROM (({before} EXCEPT ALL {after}) UNION ALL ({after} EXCEPT ALL {before}))"
+        ) == [(0,)]
+        # and the later snapshots do see the shift, or the test above could not fail
+        newer, newer_after = (features.format(mart(root, snapshots), ">") for root in (lake, shifted))
+        assert rows(f"SELECT count(*) > 0 FROM ({newer} EXCEPT ALL {newer_after})") == [(True,)]
