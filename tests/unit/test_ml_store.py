@@ -53,7 +53,9 @@ def _killed_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ml.store.os.replace", dying)
 
 
-@pytest.mark.parametrize("moment", [MODEL_FILE, "card.json", "current.json"])
+@pytest.mark.parametrize(
+    "moment", [*(pytest.param(name, marks=pytest.mark.slow) for name in (MODEL_FILE, "card.json")), "current.json"]
+)
 def test_killed_training_leaves_no_trace_after_the_next(
     moment: str, snapshots: dict[str, str], undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
