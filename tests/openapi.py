@@ -26,7 +26,9 @@ class Document:
 
     def check(self, name: str, value: Any) -> None:
         """Raises a jsonschema ValidationError."""
-        jsonschema.validate(value, {"$ref": f"#/definitions/{name}", "definitions": self._definitions})
+        # Not `jsonschema.validate`: it would hold the whole document against the metaschema at every call.
+        schema = {"$ref": f"#/definitions/{name}", "definitions": self._definitions}
+        jsonschema.Draft202012Validator(schema).validate(value)
 
 
 class OpenApi(Document):

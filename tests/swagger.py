@@ -38,7 +38,7 @@ class Swagger:
         assert not missing, f"{method} {path} needs {missing}"
         schemas = [parameter["schema"] for parameter in parameters if parameter["in"] == "body"]
         if schemas:
-            jsonschema.validate(json.loads(body), closed(schemas[0]), cls=jsonschema.Draft4Validator)
+            jsonschema.Draft4Validator(closed(schemas[0])).validate(json.loads(body))
         else:
             assert not body, f"{method} {path} takes no body"
 
@@ -48,7 +48,7 @@ class Swagger:
         if "schema" in response:
             # Problem details may carry more than the specification names (the list of wrong fields).
             schema = closed(response["schema"]) if status < 400 else response["schema"]
-            jsonschema.validate(json.loads(body), schema, cls=jsonschema.Draft4Validator)
+            jsonschema.Draft4Validator(schema).validate(json.loads(body))
         else:
             assert not body
 
