@@ -46,9 +46,10 @@ def serve(listener: socket.socket, project: Path, ready: int) -> None:
     from dbt.cli.main import dbtRunner
 
     os.chdir(project)
-    # Twice: dbt makes its writers of manifests as it first writes one, and its readers as it first reads one.
+    # Twice: dbt makes its writers of manifests as it first writes one, and its readers as it first reads one. Without
+    # the static parser, whose threads a fork leaves behind: a child that then parsed would wait for them for ever.
     for _ in range(2):
-        if not dbtRunner().invoke(["--quiet", "parse", "--profiles-dir", str(project)]).success:
+        if not dbtRunner().invoke(["--quiet", "--no-static-parser", "parse", "--profiles-dir", str(project)]).success:
             raise RuntimeError("dbt cannot parse the project")
     os.write(ready, b".")
     os.close(ready)
