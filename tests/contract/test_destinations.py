@@ -156,6 +156,7 @@ def test_audience_is_found_again_by_its_id_after_it_was_renamed(shop):
     assert len(shop.sandbox.members(shop.name, "VIPs 2027")) == 4
 
 
+@pytest.mark.slow
 def test_audience_deleted_at_the_vendor_is_filled_anew(shop):
     shop.wants(people(3))
     shop.push()
@@ -179,6 +180,7 @@ RECOVERED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RECOVERED)
 def test_a_push_gets_over(shop, kind):
     shop.wants(people(9))
@@ -195,6 +197,7 @@ def test_a_push_gets_over(shop, kind):
         assert (again.added, again.updated, again.removed) == (0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RECOVERED)
 def test_a_removal_gets_over(shop, kind):
     shop.wants(people(9))
@@ -230,6 +233,7 @@ def test_vendor_that_is_down_is_an_error_and_the_next_run_goes_on(shop, monkeypa
     assert shop.push().confirmed == 5
 
 
+@pytest.mark.slow
 def test_batch_of_unknown_outcome_is_settled_by_the_next_run(shop, monkeypatch):
     monkeypatch.setenv("KIZUNA_RETRY_SECONDS", "0.1")
     monkeypatch.setattr("connectors.destinations.meta.ATTEMPTS", 1)

@@ -85,6 +85,7 @@ def test_scores_have_the_schema_readers_expect(name: str, trained: Trained, tmp_
     assert probability.between(0, 1).all() and probability.nunique() > 20
 
 
+@pytest.mark.slow
 def test_everyone_of_the_newest_snapshot_is_scored_once(name: str, trained: Trained, tmp_path: Path) -> None:
     scored = ml.score(name, trained.snapshots, trained.models_dir, str(tmp_path / "scores.parquet"), batch_rows=190)
     tables = [read(trained.snapshots[target.table]) for target in ml.MODELS[name].targets]
@@ -92,6 +93,7 @@ def test_everyone_of_the_newest_snapshot_is_scored_once(name: str, trained: Trai
     assert scored.unscored == {}
 
 
+@pytest.mark.slow
 def test_same_snapshots_give_the_same_version_and_bytes(name: str, trained: Trained, tmp_path: Path) -> None:
     shuffled = {}
     for table, path in trained.snapshots.items():
@@ -162,6 +164,7 @@ def test_feature_that_knows_the_outcome_is_caught_by_name(name: str, trained: Tr
     assert "lifetime_value_next_year" in card.reason
 
 
+@pytest.mark.slow
 def test_worse_model_leaves_the_one_in_use(name: str, trained: Trained, tmp_path: Path) -> None:
     """In the new snapshots all but silence is noise where models learn, so the one in use is better where it counts."""
     models_dir = str(tmp_path / "models")

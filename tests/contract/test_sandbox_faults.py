@@ -121,6 +121,7 @@ def test_fields_are_dropped_and_retyped_wherever_they_stand(sandbox, hubspot):
     assert [row["properties"]["email"] for row in retyped["results"]].count(17) == 1
 
 
+@pytest.mark.slow
 def test_fields_are_retyped_inside_bulk_files_and_json_text(sandbox, shopify):
     sandbox.fault("shopify", "retype_field", path="bulk-results", field="amount", value=None)
     lines, _, _ = ShopifyBulk(shopify).lines("{orders{nodes{id totalPriceSet{shopMoney{amount}}}}}")
@@ -262,6 +263,7 @@ def test_search_may_lag_behind_writes_but_reading_by_id_does_not(sandbox, hubspo
     assert shopify.data(found)["customers"]["nodes"] == [{"id": customer}]
 
 
+@pytest.mark.slow
 def test_the_command_opens_the_small_shop_and_tells_where(tmp_path):
     command = [sys.executable, "-m", "connectors.sandbox", "--small", "--port", "0", "--state", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

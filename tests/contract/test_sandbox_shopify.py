@@ -236,6 +236,7 @@ def test_cost_follows_the_sizes_asked_for_and_the_rest_is_refunded(api):
     assert observed["requestedQueryCost"] == 24  # as quoted in the vendor's forum for a query of this shape
 
 
+@pytest.mark.slow
 def test_an_empty_bucket_answers_throttled_without_data(world, prepared_state, tmp_path):
     copy_prepared(prepared_state, tmp_path / "slow")
     with Sandbox(world, tmp_path / "slow", pace=0.0001) as slow:
@@ -255,6 +256,7 @@ def test_an_empty_bucket_answers_throttled_without_data(world, prepared_state, t
         assert cost["throttleStatus"]["currentlyAvailable"] < cost["requestedQueryCost"]
 
 
+@pytest.mark.slow
 def test_bulk_gives_every_order_and_line_of_the_world(api, count):
     lines, statuses, operation = api.bulk(BULK_ORDERS % "")
     orders = [line for line in lines if "__parentId" not in line]
@@ -405,6 +407,7 @@ def test_the_vendors_own_client_lists_pages_writes_and_reads_back(sandbox, own_a
         shopify.ShopifyResource.clear_session()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["customers", "orders", "products", "abandonedCheckouts"])
 def test_every_field_of_every_record_is_served_as_declared(api, root):
     """graphql-core checks each value: an enum value or a null the schema forbids would be an error."""

@@ -356,6 +356,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=st.lists(VALUES, min_size=1, max_size=10))
 def test_fast_and_careful_way_agree_on_anything(found: list[dict[str, Any]], tmp_path: Path) -> None:

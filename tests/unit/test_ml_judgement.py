@@ -76,6 +76,7 @@ def test_scores_of_another_population_have_drifted() -> None:
     assert not judgement.has_not_drifted(before, generator.beta(5, 2, 3000))[0].passed
 
 
+@pytest.mark.slow
 def test_large_shop_is_learned_from_a_share_of_its_customers(tmp_path: Path) -> None:
     snapshots = make_snapshots(tmp_path)
     card = ml.train(replace(CHURN, maximum_training_rows=800), snapshots, str(tmp_path / "models"))
@@ -98,6 +99,7 @@ def test_today_that_looks_like_no_day_before_is_not_promoted(tmp_path: Path) -> 
     assert not card.promoted and "has_not_drifted failed" in card.reason
 
 
+@pytest.mark.slow
 def test_snapshots_are_read_from_any_fsspec_url(tmp_path: Path) -> None:
     snapshots = make_snapshots(tmp_path, customers=60)
     url = f"memory://{tmp_path.name}/customer_snapshots/data.parquet"

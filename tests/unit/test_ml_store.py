@@ -69,6 +69,7 @@ def test_killed_training_leaves_no_trace_after_the_next(
     assert _content(disturbed) == _content(undisturbed)
 
 
+@pytest.mark.slow
 def test_new_data_is_a_new_version_and_the_one_before_is_kept(
     snapshots: dict[str, str], earlier: dict[str, str], tmp_path: Path
 ) -> None:

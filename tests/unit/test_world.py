@@ -59,6 +59,7 @@ def test_table_has_the_agreed_columns_and_rows(ask: Ask, table: str) -> None:
     assert ask(f"SELECT count(*) FROM {table}")[0][0] > 0
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +115,7 @@ def test_every_real_line_and_amount_is_there(ask: Ask, purchases: pd.DataFrame) 
     assert received == total
 
 
+@pytest.mark.slow
 def test_every_product_sold_what_the_data_say(ask: Ask, purchases: pd.DataFrame) -> None:
     sold = ask(
         "SELECT sku, sum(quantity * discounted_unit_price), count(*) FROM shopify_order_lines "
