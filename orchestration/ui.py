@@ -49,6 +49,8 @@ def _wait(dagster: subprocess.Popen[bytes]) -> int:
     try:
         return dagster.wait()
     except KeyboardInterrupt:
+        if dagster.poll() is not None:
+            return 0
         started = psutil.Process(dagster.pid).children(recursive=True)
         for seconds, ask in ((5, None), (20, signal.SIGINT), (5, signal.SIGKILL)):
             if ask is not None:
