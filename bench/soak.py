@@ -43,7 +43,7 @@ def plan_kills(kills: int, seed: int) -> dict[str, list[tuple[int, str]]]:
 
 def work(folder: Path, day: str, households: int, seed: int, kills: list[tuple[int, str]]) -> None:
     """A worker's process: prepare the day, then kill and recover; tells every result as a line of JSON."""
-    from bench.soak_worker import Worker
+    from bench.soaking.worker import Worker
 
     began = time.monotonic()
     worker = Worker(folder, day, households)

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.forks import Forks, kill_group, read_until, write
+from bench.soaking.forks import Forks, kill_group, read_until, within, write
 
 
 @pytest.fixture
@@ -45,3 +45,11 @@ def test_a_child_that_does_not_end_is_not_waited_for(forks: Forks) -> None:
     kill_group(pid)
     assert read_until(told, time.monotonic() + 5) == b""
     os.close(told)
+
+
+def test_what_hangs_is_broken_off_and_what_ends_in_time_is_not() -> None:
+    with pytest.raises(TimeoutError, match="not done within 1 s: a nap"), within(1, "a nap"):
+        time.sleep(600)
+    with within(1, "nothing"):
+        pass
+    time.sleep(1.1)

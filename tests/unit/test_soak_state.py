@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from bench.soak_state import differences
+from bench.soaking.state import differences
 
 TABLES = {
     "raw/shopify/customers/a.parquet": "SELECT 'c1' AS id, 'h1' AS _row_hash, now()::TIMESTAMP AS _landed_at",

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 import requests
 
-from bench.forks import write
+from bench.soaking.forks import write
 from connectors import extract
 from connectors.lake import Lake
 from connectors.sandbox.server import Sandbox

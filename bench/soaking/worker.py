@@ -20,13 +20,14 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import soak_state, warm_dbt
-from bench.forks import Forks, kill_group, read_until
+from bench.soaking import state, warm_dbt
+from bench.soaking.forks import Forks, kill_group, read_until, within
 
 if TYPE_CHECKING:
-    from bench.soak_runs import Step
+    from bench.soaking.runs import Step
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
+PREPARATION_SECONDS = 600
 CLEAN_RUN_SECONDS = 300
 STAGES = {"ingest": "pull", "transform": "build", "score": "score", "activate": "push"}
 
@@ -94,7 +95,14 @@ class Worker:
         """What fails on this day without any kill: a guard that holds back a change too large for a small shop."""
 
     def prepare(self) -> None:
-        """Set up the shop, warm the pipeline, run the day undisturbed and keep the state before every step."""
+        """Set up the shop, warm the pipeline, run the day undisturbed and keep the state before every step.
+
+        Raises TimeoutError when that takes longer than `PREPARATION_SECONDS`: something hangs.
+        """
+        with within(PREPARATION_SECONDS, f"the preparation of the {self.day} day; see {self.forks.log}"):
+            self._prepare()
+
+    def _prepare(self) -> None:
         folders = self.folders
         folders.make()
         self.forks.ask(self._open_shop)
@@ -102,13 +110,13 @@ class Worker:
         self._start_dbt()
 
         # Only now: which vendors are configured is read from the environment when the definitions are made.
-        from bench import soak_runs, warm_dagster
+        from bench.soaking import runs, warm_dagster
 
-        self.runs = soak_runs
+        self.runs = runs
         warm_dagster.install()
         # The definitions put the dbt beside this interpreter first; ours is that one, kept warm.
         os.environ["PATH"] = os.pathsep.join([str(folders.programs), os.environ["PATH"]])
-        self.forks.ask(soak_runs.make_books)
+        self.forks.ask(runs.make_books)
         copy(folders.home, folders.root / "fresh-home")
 
         self.start_sandbox()
@@ -162,15 +170,19 @@ class Worker:
         os.close(wait)
         marks: list[dict[str, Any]] = []
         outcome: dict[str, Any] = {}
-        with os.fdopen(told) as lines:
-            for line in lines:
-                message = json.loads(line)
-                if message.get("event") == self.runs.END:
-                    marks.append(message)
-                    before_step(len(marks))
-                    os.write(go_on, b".")
-                elif "failures" in message:
-                    outcome = message
+        try:
+            with os.fdopen(told) as lines:
+                for line in lines:
+                    message = json.loads(line)
+                    if message.get("event") == self.runs.END:
+                        marks.append(message)
+                        before_step(len(marks))
+                        os.write(go_on, b".")
+                    elif "failures" in message:
+                        outcome = message
+        except TimeoutError:
+            kill_group(pid)
+            raise
         os.close(go_on)
         os.waitpid(pid, 0)
         if not outcome or any("maximum_" not in failure for failure in outcome["failures"]):
@@ -210,7 +222,7 @@ class Worker:
         times.append(time.monotonic())
         if not told:
             self._settle()
-            told = self.forks.ask(lambda: soak_state.differences(self.folders.expected, self.folders.shop))
+            told = self.forks.ask(lambda: state.differences(self.folders.expected, self.folders.shop))
         self.stop_sandbox()
         times.append(time.monotonic())
         return {

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,22 @@ def read_until(pipe: int, deadline: float) -> bytes | None:
                 return content
             content += part
     return None
+
+
+@contextlib.contextmanager
+def within(seconds: int, what: str) -> Iterator[None]:
+    """Raise TimeoutError in the midst of what takes longer; for the main thread, one at a time."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"not done within {seconds} s: {what}")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def kill_group(pid: int) -> None:
