@@ -93,3 +93,5 @@
     when coupon_order_rate >= 0.2 then 'high'
   end
 {%- endmacro %}
+
+{% macro shop_currency() %}{{ return("'" ~ var('shop_currency') ~ "'") }}{% endmacro %}

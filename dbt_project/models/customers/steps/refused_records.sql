@@ -5,7 +5,13 @@ with findings as (
     'shopify.orders' as stream, order_id as record_id, 'unknown_currency' as reason, 'currencyCode' as field,
     currency as found, true as is_excluded, landed_at
   from {{ ref('stg_shopify__orders') }}
-  where currency is null or currency not in ({% for code in var('known_currencies') %}'{{ code }}'{{ ', ' if not loop.last }}{% endfor %})
+  where
+    currency is null
+    or currency not in (
+      {% for codes in var('known_currencies') | batch(16) -%}
+      '{{ codes | join("', '") }}'{{ ',' if not loop.last }}
+      {% endfor %}
+    )
   union all
   select 'shopify.orders', order_id, 'date_in_future', 'createdAt', cast(created_at as string), true, landed_at
   from {{ ref('stg_shopify__orders') }}

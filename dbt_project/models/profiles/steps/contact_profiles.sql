@@ -10,13 +10,13 @@ with points as (
 
 decisions as (
   select
-    customer_id,
     {% for channel in ['email', 'sms', 'ad'] -%}
     max(case when channel = '{{ channel }}' then decision end) as {{ channel }}_consent,
     max(case when channel = '{{ channel }}' then reason end) as {{ channel }}_consent_reason,
     max(case when channel = '{{ channel }}' then evidence end) as {{ channel }}_consent_evidence,
-    max(case when channel = '{{ channel }}' then decided_at end) as {{ channel }}_consent_at{{ ',' if not loop.last }}
-    {% endfor %}
+    max(case when channel = '{{ channel }}' then decided_at end) as {{ channel }}_consent_at,
+    {% endfor -%}
+    customer_id
   from {{ ref('consents') }}
   where purpose = 'marketing'
   group by customer_id

@@ -29,15 +29,15 @@ favourite_devices as (
 
 totals as (
   select
-    customer_id,
     count(*) as session_count,
     max(started_at) as last_visited_at,
     sum(case when is_recent then 1 else 0 end) as sessions_30d,
     sum(case when is_recent then product_view_count else 0 end) as product_views_30d,
     count(distinct user_pseudo_id) as browser_count,
     {% for name in (hour_bands() | list) + ['night'] -%}
-    sum(case when hour_band = '{{ name }}' then 1 else 0 end) as {{ name }}_count{{ ',' if not loop.last }}
-    {% endfor %}
+    sum(case when hour_band = '{{ name }}' then 1 else 0 end) as {{ name }}_count,
+    {% endfor -%}
+    customer_id
   from visits
   group by customer_id
 )
