@@ -5,12 +5,13 @@
 {% macro journey_stage(moment) %}
   {%- set never = "cast('1900-01-01 00:00:00' as timestamp)" -%}
   {%- set last_ordered = "coalesce(ordered_at, " ~ never ~ ")" -%}
+  {%- set arrived_at = days_after('ordered_at', var('journey_arrival_days')) -%}
   {%- set interest = var('journey_interest_days') -%}
   {%- set considers -%}
     (
       -- two looks since the last order arrived, the second no later than this after the first
       (
-        previous_viewed_at > coalesce(arrived_at, {{ never }})
+        previous_viewed_at > coalesce({{ arrived_at }}, {{ never }})
         and viewed_at <= {{ days_after('previous_viewed_at', interest) }}
         and {{ moment }} < {{ days_after('viewed_at', interest) }}
       )
@@ -23,10 +24,7 @@
     when kept_order_count > 0 and ordered_at > coalesce(silent_at, {{ never }}) then
       case
         when kept_order_count >= {{ var('journey_loyal_orders') }} and ordered_at > restarted_at then 'loyalty'
-        when
-          ordered_at > coalesce(arrived_at, {{ never }})
-          and ordered_at > coalesce(returned_ordered_at, {{ never }})
-          then 'purchase'
+        when {{ moment }} < {{ arrived_at }} and ordered_at > coalesce(returned_ordered_at, {{ never }}) then 'purchase'
         when {{ considers }} then 'consideration'
         else 'evaluation'
       end

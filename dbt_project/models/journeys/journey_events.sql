@@ -16,7 +16,6 @@ changes as (
 )
 
 select
-  md5(concat_ws('|', customer_id, coalesce(category, ''), cause, event_id)) as journey_event_id,
   customer_id,
   category,
   from_stage,

@@ -7,7 +7,6 @@ with moves as (
 )
 
 select
-  md5(concat_ws('|', coalesce(category, ''), coalesce(from_stage, ''), to_stage)) as transition_id,
   category,
   from_stage,
   to_stage,

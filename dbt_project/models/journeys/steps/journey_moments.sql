@@ -17,7 +17,6 @@ known_then as (
     max(case when cause = 'carted' then event_at end) {{ latest }} as carted_at,
     max(case when cause = 'ordered' then event_at end) {{ latest }} as ordered_at,
     max(case when is_restart then event_at end) {{ latest }} as restarted_at,
-    max(case when cause = 'order_arrived' then event_at end) {{ latest }} as arrived_at,
     max(case when cause = 'silence' then event_at end) {{ latest }} as silent_at,
     max(case when cause = 'order_returned' then event_at end) {{ latest }} as returned_at,
     max(returned_ordered_at) {{ latest }} as returned_ordered_at,

@@ -27,7 +27,8 @@ numbered as (
   select
     *,
     row_number() over (partition by customer_id, category order by ordered_at asc, order_id asc) as order_number,
-    min(ordered_at) over (partition by customer_id, category) as first_ordered_at
+    min(ordered_at) over (partition by customer_id, category) as first_ordered_at,
+    count(returned_at) over (partition by customer_id, category) as return_count
   from orders
 ),
 
@@ -45,6 +46,7 @@ select
   ordered_at,
   returned_at,
   silent_at,
+  order_number - return_count as surely_kept_count,
   lead(ordered_at) over (partition by customer_id, category order by ordered_at asc, order_id asc) as next_ordered_at,
   -- the first order, or one that came only after the silence that made a lapse
   coalesce(

@@ -27,7 +27,10 @@ timers as (
   union all
   select customer_id, category, order_id, 'order_arrived', arrived_at
   from orders
-  where next_ordered_at is null or next_ordered_at > arrived_at
+  where
+    (next_ordered_at is null or next_ordered_at > arrived_at)
+    -- most orders are those of loyal customers, whom the arrival does not move
+    and (surely_kept_count < {{ var('journey_loyal_orders') }} or is_restart)
   union all
   select customer_id, category, order_id, 'silence', silent_at
   from orders
