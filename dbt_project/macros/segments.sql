@@ -31,3 +31,30 @@
     else 'lost'
   end
 {%- endmacro %}
+
+{# The planned personas of dbt_project.yml as rows: one a persona, or one a persona and category. #}
+{% macro planned_personas() %}
+  {% for persona in var('personas') %}
+  select
+    {{ quoted(persona.name) }} as persona,
+    cast({{ persona.ages[0] + persona.ages[1] }} as double) / 2 as age_years,
+    cast({{ persona.basket_value }} as double) as basket_value,
+    {{ quoted(persona.channel) }} as channel,
+    cast({{ persona.channel_rate }} as double) as channel_rate,
+    cast({{ persona.category_rate }} as double) as category_rate,
+    cast({{ persona.sales_rate }} as double) as sales_rate
+  {{ 'union all' if not loop.last }}
+  {% endfor %}
+{% endmacro %}
+
+{% macro persona_categories() %}
+  {% for persona in var('personas') %}
+  {% set is_last_persona = loop.last %}
+  {% for category in persona.categories %}
+  select {{ quoted(persona.name) }} as persona, {{ quoted(category) }} as category
+  {{ 'union all' if not (loop.last and is_last_persona) }}
+  {% endfor %}
+  {% endfor %}
+{% endmacro %}
+
+{% macro quoted(text) %}{{ return("'" ~ text | replace("'", "''") ~ "'") }}{% endmacro %}

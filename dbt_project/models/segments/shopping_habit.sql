@@ -11,7 +11,7 @@ with habits as (
   'weekly': 'mean_gap_days <= 8 and gap_deviation_days <= mean_gap_days',
   'big_basket': 'mean_basket_items >= 20',
   'small_basket': 'mean_basket_items <= 5',
-  'explorer': 'new_categories_60d >= 5',
+  'explorer': 'new_categories_60d >= 15',
 } %}
 
 {% for habit, rule in rules.items() %}
