@@ -82,7 +82,8 @@ def report_ads(connection: duckdb.DuckDBPyConnection) -> None:
         SELECT platform, id AS campaign_id, visited_on AS activity_date,
             floor(clicks / click_rate * (0.8 + 0.4 * chance('reach', day_key)))::BIGINT AS impressions, clicks,
             floor(clicks * price * (0.8 + 0.4 * chance('price', day_key)) * 100)::BIGINT * 10000 AS cost_micros,
-            floor(clicks * 0.08 * chance('invalid', day_key))::BIGINT AS invalid_clicks,
+            CASE WHEN clicks > 1 AND chance('invalid', day_key) < 0.2
+                THEN greatest(1, floor(clicks * 0.06))::BIGINT ELSE 0 END AS invalid_clicks,
             visited_on + INTERVAL 2 DAY + INTERVAL {24 - SHOP_UTC_OFFSET_HOURS} HOUR AS corrected_at
         FROM clicked
     """)
