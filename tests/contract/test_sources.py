@@ -348,13 +348,14 @@ def test_mailchimp_requests_fit_the_vendors_specification(pulled: Pulled, shared
 def test_meta_requests_fit_the_vendors_specification(pulled: Pulled, shared: Path) -> None:
     document = json.loads((shared / "vendor-specs/meta/insights.v26.0.fields.json").read_text("utf-8"))
     known = set(document["objects"]["AdsInsights"]["fields"])
-    edges = {(edge["method"], edge["endpoint"]): set(edge["params"]) for edge in document["edges"]}
+    edges = {(edge["node"], edge["method"], edge["endpoint"]): set(edge["params"]) for edge in document["edges"]}
     asked = [r for r in pulled.requests if r["vendor"] == "meta" and r["path"].endswith("/insights")]
     assert {r["method"] for r in asked} == {"GET", "POST"}
     for request in asked:
         sent = {name: values[0] for name, values in request["query"].items()}
         sent |= json.loads(request["body"]) if request["body"] else {}
-        assert set(sent) - {"fields", "limit", "after"} <= edges[request["method"], "/insights"], request
+        node = "AdAccount" if "/act_" in request["path"] else "AdReportRun"
+        assert set(sent) - {"fields", "limit", "after"} <= edges[node, request["method"], "/insights"], request
         assert set(sent.get("fields", "spend").split(",")) <= known
 
 
