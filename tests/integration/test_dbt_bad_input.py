@@ -217,7 +217,7 @@ def test_an_impossible_birthday_is_none(lake: Path) -> None:
 def test_names_of_any_script_and_length_come_through(lake: Path) -> None:
     names = dict(profile(lake, "length(display_name), first_name[:2]", "email IS NULL AND order_count = 0"))
     assert names.pop(max(names)) == "長長"
-    assert sorted(names.values()) == ["🎉🐱", "مح"]
+    assert set(names.values()) == {"🎉🐱", "مح"}
 
 
 def test_an_order_after_the_clock_is_not_in_the_profile_yet(lake: Path) -> None:
