@@ -22,7 +22,7 @@ clicks as (
     'email' as channel,
     campaign_name as campaign
   from {{ ref('email_events') }}
-  where event_type = 'clicked' and customer_id is not null and occurred_at < {{ as_of() }}
+  where event_type = 'clicked' and not is_automatic and customer_id is not null and occurred_at < {{ as_of() }}
 ),
 
 followed as (

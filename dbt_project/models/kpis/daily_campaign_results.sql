@@ -42,9 +42,9 @@ filled as (
     {% for name in mail_counts -%}
     {{ counted('everywhere.' ~ name) }} as {{ name }},
     {% endfor -%}
-    {% for name in ['gross_sales', 'net_sales', 'spend'] -%}
-    {{ summed('own.' ~ name) }} as {{ name }}{{ ',' if not loop.last }}
-    {% endfor %}
+    {{ summed('own.gross_sales') }} as gross_sales,
+    {{ summed('own.net_sales') }} as net_sales,
+    {{ summed('own.spend') }} as spend
   from days
   left join activity as own
     on

@@ -2,11 +2,12 @@ with sent as (
   select
     sent_date,
     count(*) as campaign_count,
-    {% for name in [
-      'sent_count', 'bounce_count', 'delivered_count', 'unique_open_count', 'unique_click_count', 'unsubscribe_count'
-    ] -%}
-    sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
-    {% endfor %}
+    sum(sent_count) as sent_count,
+    sum(bounce_count) as bounce_count,
+    sum(delivered_count) as delivered_count,
+    sum(unique_open_count) as unique_open_count,
+    sum(unique_click_count) as unique_click_count,
+    sum(unsubscribe_count) as unsubscribe_count
   from {{ ref('email_campaign_results') }}
   group by sent_date
 ),
@@ -14,11 +15,12 @@ with sent as (
 happened as (
   select
     {{ shop_date('occurred_at') }} as activity_date,
-    {% for kind in ['opened', 'clicked', 'bounced', 'unsubscribed'] -%}
-    sum(case when event_type = '{{ kind }}' then 1 else 0 end) as {{ kind }}_count{{ ',' if not loop.last }}
-    {% endfor %}
+    sum(case when event_type = 'opened' then 1 else 0 end) as opened_count,
+    sum(case when event_type = 'clicked' then 1 else 0 end) as clicked_count,
+    sum(case when event_type = 'bounced' then 1 else 0 end) as bounced_count,
+    sum(case when event_type = 'unsubscribed' then 1 else 0 end) as unsubscribed_count
   from {{ ref('email_events') }}
-  where occurred_at < {{ as_of() }}
+  where occurred_at < {{ as_of() }} and not is_automatic
   group by {{ shop_date('occurred_at') }}
 ),
 

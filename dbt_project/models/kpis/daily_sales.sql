@@ -63,11 +63,12 @@ filled as (
 to_date as (
   select
     *,
-    {% for name in ['new_customer_count', 'second_order_count'] -%}
-    sum({{ name }}) over (
+    sum(new_customer_count) over (
       partition by currency order by activity_date rows between unbounded preceding and current row
-    ) as {{ name }}_to_date{{ ',' if not loop.last }}
-    {% endfor %}
+    ) as new_customer_count_to_date,
+    sum(second_order_count) over (
+      partition by currency order by activity_date rows between unbounded preceding and current row
+    ) as second_order_count_to_date
   from filled
 )
 

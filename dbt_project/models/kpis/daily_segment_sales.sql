@@ -28,9 +28,10 @@ sales as (
     members.segment,
     bought.order_date,
     bought.currency,
-    {% for name in names + sums -%}
-    sum(bought.{{ name }}) as {{ name }}{{ ',' if not loop.last }}
-    {% endfor %}
+    {% for name in names + sums[:-1] -%}
+    sum(bought.{{ name }}) as {{ name }},
+    {% endfor -%}
+    sum(bought.net_sales) as net_sales
   from bought
   inner join members on bought.customer_id = members.customer_id
   group by members.segment, bought.order_date, bought.currency

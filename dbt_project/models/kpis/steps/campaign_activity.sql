@@ -37,7 +37,7 @@ mails as (
     sum(case when event_type = '{{ kind }}' then 1 else 0 end) as {{ kind }}_count{{ ',' if not loop.last }}
     {% endfor %}
   from {{ ref('email_events') }}
-  where occurred_at < {{ as_of() }}
+  where occurred_at < {{ as_of() }} and not is_automatic
   group by {{ shop_date('occurred_at') }}, campaign_name
 ),
 
