@@ -18,7 +18,9 @@ PACE = 200.0
 @pytest.fixture(autouse=True)
 def _no_vendor_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may meet the variables of a real shop that happen to be set where it runs."""
-    prefixes = tuple(f"{vendor}_" for vendor in ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "KIZUNA"))
+    prefixes = tuple(
+        f"{vendor}_" for vendor in ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "GOOGLE_ADS", "KIZUNA")
+    )
     for name in [name for name in os.environ if name.startswith(prefixes)]:
         monkeypatch.delenv(name)
 
