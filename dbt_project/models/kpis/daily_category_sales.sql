@@ -3,7 +3,7 @@ with baskets as (
     order_id,
     category,
     sum(quantity) as item_count,
-    sum(current_quantity) as kept_item_count,
+    sum(net_quantity) as kept_item_count,
     sum(line_total) as line_total,
     sum(net_line_total) as net_line_total
   from {{ ref('order_lines') }}
@@ -19,7 +19,7 @@ sales as (
     sum(case when orders.is_cancelled then 0 else 1 end) as kept_order_count,
     count(distinct case when not orders.is_cancelled then orders.customer_id end) as customer_count,
     sum(baskets.item_count) as item_count,
-    sum(case when orders.is_cancelled then 0 else baskets.kept_item_count end) as kept_item_count,
+    sum(baskets.kept_item_count) as kept_item_count,
     sum(baskets.line_total) as gross_sales,
     sum(case when orders.is_cancelled then baskets.line_total else 0 end) as cancelled_sales,
     sum(case when orders.is_cancelled then 0 else baskets.line_total - baskets.net_line_total end) as returned_sales,

@@ -2,6 +2,12 @@ with named as (
   select * from {{ ref('ga4_differences') }}
   union all
   select * from {{ ref('platform_differences') }}
+  union all
+  select
+    activity_date, platform, {{ channel_of_platform('platform') }}, currency, 'view_through',
+    sum(claimed_view_count), sum(claimed_view_value)
+  from {{ ref('ad_performance') }}
+  group by activity_date, platform, currency
 ),
 
 explained as (

@@ -2,6 +2,7 @@
 select
   activity_date,
   platform,
+  account_id,
   campaign_id,
   {{ channel_of_platform('platform') }} as channel,
   campaign_name as campaign,
