@@ -170,7 +170,9 @@ def _events(read: _Reader) -> pd.DataFrame:
 def _visits(events: pd.DataFrame, people: Callable[[str, Iterable[Any]], pd.Series]) -> pd.DataFrame:
     links = pd.DataFrame(
         [
-            (link["manual_source"], link["manual_medium"], link["manual_campaign_name"]) if link else (None,) * 3
+            (link["manual_source"], link["manual_medium"], link["manual_campaign_name"])
+            if isinstance(link, dict)
+            else (None,) * 3
             for link in events.link
         ],
         columns=["source", "medium", "campaign"],
@@ -318,7 +320,7 @@ def _mails(read: _Reader, lake: Path) -> pd.DataFrame:
     mails = mails[~machine].copy()
     mails["id"] = [
         hashlib.md5(
-            "|".join((campaign, _md5(email.lower()), kind, str(int(at.timestamp())), url or "", "")).encode()
+            "|".join((campaign, _md5(email.lower()), kind, str(int(at.timestamp())), url if isinstance(url, str) else "", "")).encode()
         ).hexdigest()
         for campaign, email, kind, at, url in zip(
             mails.campaign_id, mails.email, mails.kind, mails["at"], mails.url, strict=True
