@@ -1,5 +1,12 @@
 with versions as (
   {{ newest_version(source('raw_shopify', 'customers'), 'id', 'updatedAt') }}
+),
+
+addresses as (
+  {{ address_parts(
+    'versions', 'id', country='upper(defaultAddress.countryCodeV2)', prefecture=prefecture_of_code('defaultAddress.provinceCode'),
+    city='defaultAddress.city', line='defaultAddress.address1', second_line='defaultAddress.address2'
+  ) }}
 )
 
 select
@@ -7,9 +14,12 @@ select
   coalesce(legacyResourceId, {{ replace_pattern('id', '^.*/', '') }}) as shopify_customer_number,
   nullif({{ fold_width('firstName') }}, '') as first_name,
   nullif({{ fold_width('lastName') }}, '') as last_name,
+  {{ kana_name('firstName', 'lastName') }} as kana_name,
   {{ name_key('firstName', 'lastName') }} as name_key,
+  {{ romaji_key('firstName', 'lastName') }} as romaji_key,
   defaultEmailAddress.emailAddress as email_as_given,
   {{ normalise_email('defaultEmailAddress.emailAddress') }} as email,
+  {{ email_key('email') }} as email_key,
   upper(defaultEmailAddress.marketingState) as email_marketing_state,
   upper(defaultEmailAddress.marketingOptInLevel) as email_opt_in_level,
   defaultEmailAddress.marketingUpdatedAt as email_marketing_updated_at,
@@ -21,9 +31,13 @@ select
   defaultPhoneNumber.smsMarketingConsent.updatedAt as sms_marketing_updated_at,
   upper(defaultAddress.countryCodeV2) as country,
   defaultAddress.provinceCode as province_code,
-  {{ fold_width('defaultAddress.city') }} as city,
+  addresses.prefecture,
+  coalesce(addresses.city, {{ fold_width('defaultAddress.city') }}) as city,
+  addresses.town,
+  addresses.block,
+  addresses.building,
   {{ normalise_postal_code('defaultAddress.zip') }} as postal_code,
-  {{ address_key('defaultAddress.address1') }} as address_key,
+  coalesce(addresses.block_key, {{ address_key('defaultAddress.address1') }}) as address_key,
   locale,
   state as account_state,
   {{ list_text('tags') }} as tags,
@@ -32,3 +46,4 @@ select
   is_deleted,
   _landed_at as landed_at
 from versions
+left join addresses on versions.id = addresses.address_of
