@@ -7,6 +7,19 @@ addresses as (
     'versions', 'id', country=normalise_country('properties.country'), prefecture='properties.state', city='properties.city',
     line='properties.address', second_line='cast(null as string)'
   ) }}
+),
+
+located as (
+  select
+    versions.*,
+    addresses.prefecture,
+    addresses.city as municipality,
+    addresses.town,
+    addresses.block,
+    addresses.building,
+    addresses.block_key
+  from versions
+  left join addresses on versions.id = addresses.address_of
 )
 
 select
@@ -24,13 +37,13 @@ select
   {{ normalise_phone('properties.mobilephone', normalise_country('properties.country')) }} as mobile_phone,
   {{ normalise_country('properties.country') }} as country,
   {{ fold_width('properties.state') }} as region,
-  addresses.prefecture,
-  coalesce(addresses.city, {{ fold_width('properties.city') }}) as city,
-  addresses.town,
-  addresses.block,
-  addresses.building,
+  prefecture,
+  coalesce(municipality, {{ fold_width('properties.city') }}) as city,
+  town,
+  block,
+  building,
   {{ normalise_postal_code('properties.zip') }} as postal_code,
-  coalesce(addresses.block_key, {{ address_key('properties.address') }}) as address_key,
+  coalesce(block_key, {{ address_key('properties.address') }}) as address_key,
   {{ normalise_date('properties.date_of_birth') }} as birth_date,
   nullif(properties.lifecyclestage, '') as crm_stage,
   {{ replace_pattern('properties.shopify_customer_id', '[^0-9]', '') }} as shopify_customer_number,
@@ -41,5 +54,4 @@ select
   is_deleted or coalesce(archived, false) as is_deleted,
   associations.companies.results as company_links,
   _landed_at as landed_at
-from versions
-left join addresses on versions.id = addresses.address_of
+from located

@@ -7,6 +7,19 @@ addresses as (
     'versions', 'id', country='upper(defaultAddress.countryCodeV2)', prefecture=prefecture_of_code('defaultAddress.provinceCode'),
     city='defaultAddress.city', line='defaultAddress.address1', second_line='defaultAddress.address2'
   ) }}
+),
+
+located as (
+  select
+    versions.*,
+    addresses.prefecture,
+    addresses.city as municipality,
+    addresses.town,
+    addresses.block,
+    addresses.building,
+    addresses.block_key
+  from versions
+  left join addresses on versions.id = addresses.address_of
 )
 
 select
@@ -31,13 +44,13 @@ select
   defaultPhoneNumber.smsMarketingConsent.updatedAt as sms_marketing_updated_at,
   upper(defaultAddress.countryCodeV2) as country,
   defaultAddress.provinceCode as province_code,
-  addresses.prefecture,
-  coalesce(addresses.city, {{ fold_width('defaultAddress.city') }}) as city,
-  addresses.town,
-  addresses.block,
-  addresses.building,
+  prefecture,
+  coalesce(municipality, {{ fold_width('defaultAddress.city') }}) as city,
+  town,
+  block,
+  building,
   {{ normalise_postal_code('defaultAddress.zip') }} as postal_code,
-  coalesce(addresses.block_key, {{ address_key('defaultAddress.address1') }}) as address_key,
+  coalesce(block_key, {{ address_key('defaultAddress.address1') }}) as address_key,
   locale,
   state as account_state,
   {{ list_text('tags') }} as tags,
@@ -45,5 +58,4 @@ select
   updatedAt as updated_at,
   is_deleted,
   _landed_at as landed_at
-from versions
-left join addresses on versions.id = addresses.address_of
+from located
