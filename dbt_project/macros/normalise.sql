@@ -76,8 +76,13 @@
 {% macro normalise_country(value) -%}
   {%- set japan = '^(JP|JPN|JAPAN|日本|日本国)$' -%}
   {%- set america = '^(US|USA|U[.]S[.]A[.]|UNITED STATES|UNITED STATES OF AMERICA|アメリカ)$' -%}
-  {%- set known = replace_pattern(replace_pattern('upper(' ~ fold_characters(value) ~ ')', japan, 'JP'), america, 'US') -%}
+  {%- set known = replace_pattern(replace_pattern(upper_ascii(fold_characters(value)), japan, 'JP'), america, 'US') -%}
   nullif(regexp_extract({{ known }}, '^([A-Z]{2})$', 1), '')
+{%- endmacro %}
+
+{# Capitals for the letters of English and no others: of ß the engines make different ones. #}
+{% macro upper_ascii(value) -%}
+  translate({{ value }}, 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ')
 {%- endmacro %}
 
 {# A calendar day written 1980-01-02, 1980/1/2, 19800102 or 1980年1月2日, or null. #}
@@ -91,5 +96,6 @@
 {% macro first_group() %}{{ return(adapter.dispatch('group', 'kizuna')(1)) }}{% endmacro %}
 {% macro second_group() %}{{ return(adapter.dispatch('group', 'kizuna')(2)) }}{% endmacro %}
 {% macro third_group() %}{{ return(adapter.dispatch('group', 'kizuna')(3)) }}{% endmacro %}
+{% macro fourth_group() %}{{ return(adapter.dispatch('group', 'kizuna')(4)) }}{% endmacro %}
 {% macro default__group(number) %}{{ return('\\' ~ number) }}{% endmacro %}
 {% macro spark__group(number) %}{{ return('$' ~ number) }}{% endmacro %}

@@ -215,10 +215,11 @@
 
 {# A town as registers write it: numbers in kanji; what names only the way there (河原町二条下ル) is left out. #}
 {% macro normalise_town(value) -%}
-  {%- set town = replace_pattern("replace(" ~ value ~ ", ' ', '')", '^.*(上る|下る|上ル|下ル|上がる|下がる|東入る|西入る|東入ル|西入ル|東入|西入)([^0-9]+)$', second_group()) -%}
-  {%- set town = replace_pattern(town, '([2-9])([0-9])', first_group() ~ '十' ~ second_group()) -%}
-  {%- set town = replace_pattern(town, '1([0-9])', '十' ~ first_group()) -%}
-  translate(replace({{ town }}, '十0', '十'), '0123456789', '〇一二三四五六七八九')
+  {%- set town = "replace(" ~ value ~ ", ' ', '')" -%}
+  {%- set town = replace_pattern(town, '(^|[^0-9])([2-9])([0-9])([^0-9]|$)', first_group() ~ second_group() ~ '十' ~ third_group() ~ fourth_group()) -%}
+  {%- set town = replace_pattern(town, '(^|[^0-9])1([0-9])([^0-9]|$)', first_group() ~ '十' ~ second_group() ~ third_group()) -%}
+  {%- set town = "translate(replace(" ~ town ~ ", '十0', '十'), '0123456789', '〇一二三四五六七八九')" -%}
+  {{ replace_pattern(town, '^.*(上る|下る|上ル|下ル|上がる|下がる|東入る|西入る|東入ル|西入ル|東入|西入)(.+)$', second_group()) }}
 {%- endmacro %}
 
 {% macro town_key(town) -%}
@@ -250,8 +251,7 @@
 
 {# Seven digits as 123-4567; anything else as it is, folded. #}
 {% macro normalise_postal_code(value) -%}
-  {%- set folded = "replace(translate(" ~ fold_characters(value) ~ ", '〒‐−–—ー', ' -----'), ' ', '')" -%}
-  {{ replace_pattern(folded, '^([0-9]{3})-?([0-9]{4})$', first_group() ~ '-' ~ second_group()) }}
+  {{ replace_pattern(fold_characters(value), '^〒? *([0-9]{3}) *[‐‑‒–—―−ー─-]? *([0-9]{4})$', first_group() ~ '-' ~ second_group()) }}
 {%- endmacro %}
 
 {# What is left of an address line when spelling is folded: digits and letters only, 丁目, 番地, 番 and 号 as hyphens. #}

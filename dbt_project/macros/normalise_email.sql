@@ -3,9 +3,10 @@
    and domains in letters other than ASCII (as written: SQL has no punycode). A space inside is not repaired, for the
    result could be a stranger's address. #}
 {% macro normalise_email(value) -%}
-  {%- set letters = '0-9a-zà-öø-ÿāēīōūœа-яёぁ-ゖァ-ヺー々〆〇一-\u9FFF가-힣' -%}
-  {%- set local_part = '[!#-&*-+./0-9=?^_`a-z{|}~-]{1,64}|"[ !#-[^-~]{1,62}"' -%}
-  {%- set domain = '([' ~ letters ~ ']([' ~ letters ~ '-]*[' ~ letters ~ '])?[.])+([a-z][a-z0-9-]*[a-z0-9]|[' ~ letters ~ ']*[^ -~][' ~ letters ~ ']*)' -%}
+  {%- set foreign = 'à-öø-ÿāēīōūœа-яёぁ-ゖァ-ヺー々〆〇一-\u9FFF가-힣' -%}
+  {%- set letters = '0-9a-z' ~ foreign -%}
+  {%- set local_part = '[!#-&*-+./0-9=?^_`a-z{|}~-]{1,64}|"[ !#-Z^-~]{1,62}"' -%}
+  {%- set domain = '([' ~ letters ~ ']([' ~ letters ~ '-]*[' ~ letters ~ '])?[.]){1,10}([a-z][a-z0-9-]*[a-z0-9]|[' ~ letters ~ ']*[' ~ foreign ~ '][' ~ letters ~ ']*)' -%}
   {%- set address = '^((' ~ local_part ~ ')@' ~ domain ~ ')$' -%}
   {%- set closed = replace_pattern("translate(" ~ lower_case(fold_characters(value)) ~ ", '。', '.')", ' *@ *', '@') -%}
   nullif(regexp_extract(regexp_extract({{ closed }}, '{{ address }}', 1), '^(.{3,254})$', 1), '')

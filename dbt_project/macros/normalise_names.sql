@@ -32,8 +32,7 @@
 {# What is left of a name when width, case, script, marks, older characters, honorifics and initials are taken away: its
    words in the order given, kana as romaji, kanji as they are. #}
 {% macro name_letters(first_name, last_name) -%}
-  {%- set given = full_name(first_name, last_name) -%}
-  {%- set full = lower_case(to_hiragana(fold_width(given))) -%}
+  {%- set full = lower_case(to_hiragana(fold_width(full_name(first_name, last_name)))) -%}
   {%- set full = replace_pattern(full, '[\u0300-\u036F]') -%}
   {%- set accented = 'āīūēōâîûêôáíúéóàìùèòäëïöüñçãõåøÿýłśźżćńęąšžčřěďťňůőűığş' -%}
   {%- set plain = 'aiueoaiueoaiueoaiueoaeiouncaoaoyylszzcneaszcredtnuouigs' -%}
@@ -46,7 +45,7 @@
   {%- set full = replace_pattern(full, '(^| )(mr|mrs|ms|miss|dr|prof)( |$)', ' ') -%}
   {#- a middle initial -#}
   {%- set full = replace_pattern(full, ' [a-z]( |$)', ' ') -%}
-  {{ return(plain_consonants("case when " ~ matches_pattern(given, '[ぁ-ゖァ-ヺｦ-ﾝ]') ~ " then " ~ kana_to_romaji(full) ~ " else " ~ full ~ " end")) }}
+  {{ return(plain_consonants(kana_to_romaji(full))) }}
 {%- endmacro %}
 
 {% macro full_name(first_name, last_name) -%}
@@ -55,7 +54,7 @@
 
 {# The reading of a name that was given in kana, in hiragana and in the order given; null for any other. #}
 {% macro kana_name(first_name, last_name) -%}
-  nullif(regexp_extract({{ to_hiragana(fold_width(full_name(first_name, last_name))) }}, '^([ぁ-ゖー]+( [ぁ-ゖー]+)*)$', 1), '')
+  nullif(regexp_extract({{ to_hiragana(fold_width(full_name(first_name, last_name))) }}, '^([ぁ-ゖー]+( [ぁ-ゖー]+){0,9})$', 1), '')
 {%- endmacro %}
 
 {# The older forms of characters that families keep in their names and towns in theirs, beside what is written today. #}
@@ -69,23 +68,22 @@
     ~ '尽研稲緒総緑聡声台旧号覚観譲豊弐壱軽転遥医釈鎮隠双雑青顕余駅麦亀瑶禄晋嵯船菟篭浜穎薮柳間剣区巻壮奥専将尚抜挙昂済灯焼状画禅経継続芸薬裏誉頼隣鉱体') }}
 {%- endmacro %}
 
+{# Hepburn without long vowels: each row of the kana table gets its consonant in front, then every kana is its vowel. A
+   replace a kana would nest a hundred deep, and engines plan such an expression for a third of a second. #}
 {% macro kana_to_romaji(value) -%}
-  {%- set pairs = [
-    ('きゃ','kya'),('きゅ','kyu'),('きょ','kyo'),('しゃ','sha'),('しゅ','shu'),('しょ','sho'),
-    ('ちゃ','cha'),('ちゅ','chu'),('ちょ','cho'),('にゃ','nya'),('にゅ','nyu'),('にょ','nyo'),
-    ('ひゃ','hya'),('ひゅ','hyu'),('ひょ','hyo'),('みゃ','mya'),('みゅ','myu'),('みょ','myo'),
-    ('りゃ','rya'),('りゅ','ryu'),('りょ','ryo'),('ぎゃ','gya'),('ぎゅ','gyu'),('ぎょ','gyo'),
-    ('じゃ','ja'),('じゅ','ju'),('じょ','jo'),('びゃ','bya'),('びゅ','byu'),('びょ','byo'),
-    ('し','shi'),('ち','chi'),('つ','tsu'),
-    ('か','ka'),('き','ki'),('く','ku'),('け','ke'),('こ','ko'),('さ','sa'),('す','su'),('せ','se'),('そ','so'),
-    ('た','ta'),('て','te'),('と','to'),('な','na'),('に','ni'),('ぬ','nu'),('ね','ne'),('の','no'),
-    ('は','ha'),('ひ','hi'),('ふ','fu'),('へ','he'),('ほ','ho'),('ま','ma'),('み','mi'),('む','mu'),('め','me'),('も','mo'),
-    ('や','ya'),('ゆ','yu'),('よ','yo'),('ら','ra'),('り','ri'),('る','ru'),('れ','re'),('ろ','ro'),('わ','wa'),('を','o'),
-    ('が','ga'),('ぎ','gi'),('ぐ','gu'),('げ','ge'),('ご','go'),('ざ','za'),('じ','ji'),('ず','zu'),('ぜ','ze'),('ぞ','zo'),
-    ('だ','da'),('ぢ','ji'),('づ','zu'),('で','de'),('ど','do'),('ば','ba'),('び','bi'),('ぶ','bu'),('べ','be'),('ぼ','bo'),
-    ('ぱ','pa'),('ぴ','pi'),('ぷ','pu'),('ぺ','pe'),('ぽ','po')
-  ] -%}
-  {{ return("translate(" ~ replace_each(value, pairs) ~ ", 'あいうえおんゐゑぁぃぅぇぉゖー', 'aiueonieaiueoke')") }}
+  {%- set rows = {
+    'sh': 'し', 'ch': 'ち', 'ts': 'つ', 'f': 'ふ', 'j': 'じぢ', 'z': 'ざずぜぞづ', 'k': 'かきくけこゕゖ', 's': 'さすせそ', 't': 'たてと',
+    'n': 'なにぬねの', 'h': 'はひへほ', 'm': 'まみむめも', 'y': 'やゆよ', 'r': 'らりるれろ', 'w': 'わゎ', 'g': 'がぎぐげご', 'd': 'だでど',
+    'b': 'ばびぶべぼ', 'p': 'ぱぴぷぺぽ', 'v': 'ゔ'
+  } -%}
+  {%- set read = namespace(sql=value) -%}
+  {%- for consonant, kana in rows.items() -%}
+    {%- set read.sql = replace_pattern(read.sql, '([' ~ kana ~ '])', consonant ~ first_group()) -%}
+  {%- endfor -%}
+  {%- set read.sql = replace_pattern(read.sql, '[しちじぢ]([ゃゅょ])', first_group()) -%}
+  {%- set read.sql = replace_pattern(read.sql, '[きにひみりぎびぴ]([ゃゅょ])', 'y' ~ first_group()) -%}
+  {{ return("translate(" ~ read.sql ~ ", 'あかさたなはまやらわがざだばぱぁゃゎゕいきしちにひみりぎじぢびぴぃゐうくすつぬふむゆるぐずづぶぷぅゅゔ"
+    ~ "えけせてねへめれげぜでべぺぇゑゖおこそとのほもよろごぞどぼぽぉょをんー', 'aaaaaaaaaaaaaaaaaaaiiiiiiiiiiiiiiiuuuuuuuuuuuuuuuuueeeeeeeeeeeeeeeeooooooooooooooooon')") }}
 {%- endmacro %}
 
 {# Doubled consonants as single ones (a small tsu too), n before b, m and p. #}

@@ -36,7 +36,7 @@ x@me.com|ÀÖ@ÀÖ.com|K@x.com
 串本町串本千二百三十四
 京都市中京区河原町二条下ル一之船入町537-50|府中市宮西町2-24|岩手花巻市１２丁目７０４|東京都千代田区永田町1-4-1-レジデンス億万101
 渋谷区道玄坂
-😀|👨\u200d👩|שלום עולם|\u202eabc|a\u0000b|\u0007|'";--|$1 \\1|゛|か゛゛|　
+😀|👨\u200d👩|שלום עולם|\u202eabc|a\u0000b|\u0007|'";--|$1 \\1|゛|か゛゛|　|.
 〒150−0043|1980年１月２日|日本|U.S.A.|1/2/1980
 """
 
@@ -47,7 +47,7 @@ def samples() -> list[str]:
     dice = random.Random(3)
     letters = "".join(written)
     mixed = ["".join(dice.choices(letters, k=dice.randint(1, 25))) for _ in range(250)]
-    return [*written, *mixed, "ﾊﾟ" * 5000]
+    return [*written, *mixed, "ﾊﾟ" * 5000, "a@" + "a." * 100_000 + "com", "あ " * 100_000]
 
 
 @pytest.fixture(scope="module")
