@@ -1,7 +1,7 @@
 """The report's charts: plotly figures as plain JSON, already in the reader's language.
 
-Colours of text, grid and heat are set in the page, which knows whether the reader wants it light or dark. The palette is
-Okabe and Ito's, made for every kind of colour vision (https://jfly.uni-koeln.de/color/).
+Colours of text, grid and heat are set in the page, which knows whether the reader wants it light or dark. The palette
+is Okabe and Ito's, made for every kind of colour vision (https://jfly.uni-koeln.de/color/).
 """
 
 from __future__ import annotations
@@ -43,10 +43,16 @@ def bars(
 ) -> Figure:  # fmt: skip
     """Lying bars, the first label on top; a part is its name, its values and what stands at each bar."""
     lines = [_wrapped(label) for label in labels]
+    widest = max((sum(abs(part[1][row]) for part in parts) for row in range(len(lines))), default=0)
     traces = [
         go.Bar(
-            y=lines, x=values, text=told, name=name, orientation="h", marker_color=colour, constraintext="none",
+            y=lines, x=values,
+            # Where a part is too small to hold its figure, the figure is in the table.
+            text=[text if not is_stacked or abs(value) > 0.06 * widest else ""
+                  for value, text in zip(values, told, strict=True)],
+            name=name, orientation="h", marker_color=colour, constraintext="none",
             textposition="inside" if is_stacked else "outside", insidetextanchor="middle", cliponaxis=False,
+            textangle=0,
             customdata=[f"{label}<br>{name}: {text}" if name else f"{label}: {text}"
                         for label, text in zip(labels, told, strict=True)],
             hovertemplate=_TOLD,
@@ -63,28 +69,27 @@ def bars(
         least = min((value for _, values, _ in parts for value in values), default=0)
         # Room for the text at the end of the longest bar.
         figure["layout"]["xaxis"]["range"] = [1.3 * least if least < 0 else 0, 1.3 * longest or 1]
-    else:
-        figure["layout"]["uniformtext"] = {"minsize": 10, "mode": "hide"}
-    if len(parts) > 1 and not is_stacked:
-        # Bars of a group are drawn upwards; the axis is turned, so the legend reads in the order of the bars.
-        figure["layout"]["legend"]["traceorder"] = "normal"
     return figure
 
 
 def heat(
     columns: Sequence[str], rows: Sequence[str], shares: Sequence[Sequence[float | None]],
     told: Sequence[Sequence[str]], cells: Sequence[Sequence[str]], column_title: str,
+    darkest: float | None = None,
 ) -> Figure:  # fmt: skip
-    """A grid of shares from light to dark; `cells` stands in each, `told` when pointed at."""
+    """A grid of shares from light to dark; `cells` stands in each, `told` when pointed at.
+
+    `darkest` is the share from which on the colour is the darkest (default: the largest).
+    """
     trace = go.Heatmap(
         x=[_wrapped(column, 10) for column in columns], y=[_wrapped(row, 16) for row in rows], z=shares,
         text=cells, texttemplate="%{text}", customdata=told, hovertemplate=_TOLD, showscale=False, xgap=2, ygap=2,
-        zmin=0, hoverongaps=False,
+        zmin=0, zmax=darkest, hoverongaps=False,
     )  # fmt: skip
     figure = _figure([trace], height=FRAME + 60 + len(rows) * 34)
-    figure["layout"]["xaxis"] |= {"side": "top", "type": "category", "showgrid": False, "tickangle": 0}
-    figure["layout"]["xaxis"]["title"] = {"text": column_title, "standoff": 8}
-    figure["layout"]["yaxis"] |= {"autorange": "reversed", "type": "category", "showgrid": False}
+    figure["layout"]["xaxis"] |= {"side": "top", "type": "category", "showgrid": False, "tickangle": 0, "ticks": ""}
+    figure["layout"]["xaxis"]["title"] = {"text": column_title, "standoff": 8, "font": {"size": 13}}
+    figure["layout"]["yaxis"] |= {"autorange": "reversed", "type": "category", "showgrid": False, "ticks": ""}
     return figure
 
 
@@ -98,7 +103,7 @@ def _figure(traces: list[Any], height: float) -> Figure:
         height=round(height),
         margin={"l": 8, "r": 12, "t": 12, "b": 8},
         showlegend=len(traces) > 1,
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         # A finger that scrolls the page must not move the chart.

@@ -1,7 +1,7 @@
 """What the report reads of the lake: one SQL text a result, every one of them summed up by DuckDB.
 
-The SQL sees each mart under its own name and these variables: `as_of` (UTC); `since` and `until`, the first and last day
-of the period told, in the shop's calendar; `before_since`, the first day of the period before; `quarter_since`, the
+The SQL sees each mart under its own name and these variables: `as_of` (UTC); `since` and `until`, the first and last
+day of the period told, in the shop's calendar; `before_since`, the first day of the period before; `quarter_since`, the
 first of the last ninety days; `since_at` and `until_at`, the period as moments in UTC.
 """
 
@@ -46,7 +46,8 @@ QUERIES = {
           max_by(repeat_rate_to_date, activity_date) as repeat_rate,
           sum(session_count)::bigint as visit_count,
           sum(purchase_session_count)::double / nullif(sum(session_count), 0) as conversion_rate
-        from daily_sales where period is not null group by currency, period order by order_count desc, currency, period""",
+        from daily_sales where period is not null group by currency, period
+        order by order_count desc, currency, period""",
     "ad_return": f"""
         with paid as (select distinct channel from daily_channel_results where spend > 0)
         select currency, {_NOW_OR_BEFORE} as period, sum(spend) as spend, sum(net_sales) as revenue,
@@ -83,7 +84,7 @@ QUERIES = {
         select segment, coalesce(customer_count, 0) as customer_count, coalesce(entered_count, 0) as entered_count,
           coalesce(left_count, 0) as left_count
         from sizes full join moves using (segment) order by customer_count desc, segment""",
-    "segment_builds": "select min(changed_at) as first_at, count(distinct changed_at) as build_count from segment_changes",
+    "segment_builds": "select min(changed_at) as first_at from segment_changes",
     "stages": "select stage, count(*) as customer_count from journey_stages group by stage",
     "transitions": """
         select from_stage, to_stage, transition_count, customer_count, median_days from journey_transitions
@@ -105,7 +106,7 @@ QUERIES = {
     "claim_reasons": """
         select platform, currency, reason, sum(order_count)::double as order_count, sum(revenue) as revenue
         from claim_differences where activity_date between getvariable('quarter_since') and getvariable('until')
-        group by platform, currency, reason having sum(abs(order_count)) > 0 or sum(abs(revenue)) > 0
+        group by platform, currency, reason having sum(order_count) <> 0 or sum(revenue) <> 0
         order by platform, abs(sum(order_count)) desc, reason, currency""",
     "findings": """
         select finding, reason, count(*) as purchase_count from purchase_reconciliation
@@ -148,8 +149,8 @@ QUERIES = {
           union all select 'sms', can_text, has_mobile_phone, sms_consent from customer_360
           union all select 'ad', can_show_ads, has_email or has_mobile_phone, ad_consent from customer_360)
         select channel,
-          case when is_reached then 'reached' when consent = 'denied' then 'denied' when not has_address then 'no_address'
-            else 'never_asked' end as standing,
+          case when is_reached then 'reached' when consent = 'denied' then 'denied'
+            when not has_address then 'no_address' else 'never_asked' end as standing,
           count(*) as customer_count
         from channels group by channel, standing order by channel, standing""",
     "consent_reasons": """
@@ -223,7 +224,7 @@ class Figures:
 
 
 def read(lake: Lake, zone: ZoneInfo, now: datetime) -> Figures:
-    """Every result over one lake; MissingMarts names what is not there. `now` counts only where no customer is known."""
+    """Every result over one lake; MissingMarts names what is not there. `now` counts where no customer is known."""
     files = {name: lake.files(f"marts/{name}") for name in _MARTS}
     if missing := [name for name, found in files.items() if not found and name not in OPTIONAL]:
         raise MissingMarts(

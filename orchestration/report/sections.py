@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from orchestration.report import figures as draw
@@ -25,6 +26,7 @@ RFM = (
 )  # fmt: skip
 # More would be a wall: further currencies and groups are counted, not drawn.
 CURRENCIES, GROUPS, MOVERS = 3, 60, 12
+NO_BREAK = "\u00a0"
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Number:
 
 @dataclass
 class Chart:
-    """A picture with its title, a help to read it and the same figures as a table; without rows, the sentence `empty`."""
+    """A picture with its title, a help to read it and a table of its figures; `empty` is said instead of a picture."""
 
     key: str
     title: str
@@ -50,6 +52,7 @@ class Chart:
     figure: draw.Figure | None = None
     empty: str = ""
     note: str = ""
+    is_wide: bool = False
 
 
 @dataclass
@@ -169,7 +172,7 @@ def funnel(figures: Figures, words: Words) -> Section:
     names = [words(f"funnel.{step}") for step in STEPS]
     counts = [row[step] for step in STEPS]
     shares = [words.percent(count / counts[0]) for count in counts]
-    onward = [after / before if before else 1.0 for before, after in zip(counts, counts[1:], strict=False)]
+    onward = [after / before if before else 1.0 for before, after in itertools.pairwise(counts)]
     worst = min(range(len(onward)), key=onward.__getitem__)
     hint = words(
         "funnel.biggest_loss_hint", before=names[worst], step=names[worst + 1], share=words.percent(onward[worst])
@@ -220,7 +223,7 @@ def cohorts(figures: Figures, words: Words) -> Section:
 
 
 def _cohort_chart(rows: Rows, words: Words, currency: str, several: bool) -> Chart:
-    months = sorted({row["cohort_month"] for row in rows})
+    months = sorted({row["cohort_month"] for row in rows if row["month_number"]})
     numbers = sorted({row["month_number"] for row in rows} - {0})
     cells = {(row["cohort_month"], row["month_number"]): row for row in rows}
     first = {month: cells[month, 0]["customer_count"] for month in months if (month, 0) in cells}
@@ -256,6 +259,8 @@ def _cohort_chart(rows: Rows, words: Words, currency: str, several: bool) -> Cha
             for name, month in zip(names, months, strict=True)
         ],
         figure if numbers else None,
+        words("cohorts.empty"),
+        is_wide=True,
     )
 
 
@@ -323,6 +328,7 @@ def segments(figures: Figures, words: Words) -> Section:
             else None,
             words("segments.moves_empty", days=PERIOD_DAYS, since=since),
             words("segments.more", count=GROUPS) if len(rows) > GROUPS else "",
+            is_wide=True,
         )
     )
     return section
@@ -353,7 +359,6 @@ def journey(figures: Figures, words: Words) -> Section:
             ],
             draw.bars(list(names.values()), [("", [counts.get(stage, 0) for stage in STAGES], told)]),
         ),
-        _transitions(figures, words, names),
     ]
     rows = figures.rows["deciding"]
     kinds = ("decision_count", "consideration_count")
@@ -368,7 +373,10 @@ def journey(figures: Figures, words: Words) -> Section:
             [[_title(row["category"]), *cells] for row, *cells in zip(rows, *texts, strict=True)],
             draw.bars(
                 [_title(row["category"]) for row in rows],
-                [(words(f"journey.{kind}"), column, text) for kind, column, text in zip(kinds, columns, texts, strict=True)],
+                [
+                    (words(f"journey.{kind}"), column, text)
+                    for kind, column, text in zip(kinds, columns, texts, strict=True)
+                ],
                 colours=(draw.BLUE, draw.SKY),
             )
             if rows
@@ -376,6 +384,7 @@ def journey(figures: Figures, words: Words) -> Section:
             words("journey.deciding_empty"),
         )
     )
+    section.charts.append(_transitions(figures, words, names))
     return section
 
 
@@ -422,7 +431,7 @@ def _transitions(figures: Figures, words: Words, names: Mapping[str, str]) -> Ch
         )
         if sources
         else None,
-        words("journey.transitions_empty"),
+        words("journey.transitions_empty"), is_wide=True,
     )  # fmt: skip
 
 
@@ -446,8 +455,8 @@ def attribution(figures: Figures, words: Words) -> Section:
             shares.setdefault(row["channel"], []).append(row["revenue_share"] or 0)
     if shares:
         best = max(shares, key=lambda channel: sum(shares[channel]))
-        low, high = words.percent(min(shares[best]), 0), words.percent(max(shares[best]), 0)
-        hint = words("attribution.best_hint", low=low, high=high)
+        low, high = words.percent(min(shares[best])), words.percent(max(shares[best]))
+        hint = words("attribution.best_same" if low == high else "attribution.best_hint", low=low, high=high)
         section.numbers = [Number(words("attribution.best"), words.name("channel", best), hint)]
     section.charts.append(
         Chart(
@@ -472,7 +481,7 @@ def _attribution_chart(rows: Mapping[tuple[str, str], Any], words: Words, curren
         return row["revenue_share"] if row else None
 
     def cell(channel: str, model: str) -> str:
-        return "" if share(channel, model) is None else words.percent(share(channel, model), 0)
+        return "" if share(channel, model) is None else words.percent(share(channel, model))
 
     def told(channel: str, model: str) -> str:
         row = rows.get((channel, model))
@@ -483,14 +492,14 @@ def _attribution_chart(rows: Mapping[tuple[str, str], Any], words: Words, curren
         )  # fmt: skip
 
     grids = [[[write(channel, model) for model in MODELS] for channel in channels] for write in (share, told, cell)]
-    exact = [[words.percent(share(channel, model)) for model in MODELS] for channel in channels]
+    darkest = max((row["revenue_share"] or 0 for (name, _), row in rows.items() if name != "unattributed"), default=1)
     return Chart(
         f"attribution_{currency}",
         words("attribution.chart_in" if several else "attribution.chart", currency=words.currency(currency)),
         words("attribution.help"),
         [words("attribution.channel"), *models],
-        [[name, *cells] for name, cells in zip(names, exact, strict=True)],
-        draw.heat(models, names, *grids, words("attribution.model")),
+        [[name, *cells] for name, cells in zip(names, grids[2], strict=True)],
+        draw.heat(models, names, *grids, words("attribution.model"), darkest),
     )
 
 
@@ -540,10 +549,13 @@ def claims(figures: Figures, words: Words) -> Section:
                 colours=(draw.ORANGE, draw.BLUE),
             ),
         ),
-        _reasons(figures, words, tools),
     ]  # fmt: skip
     findings = [
-        [words.name("finding", row["finding"]), words.name("reason", row["reason"]), words.number(row["purchase_count"])]
+        [
+            words.name("finding", row["finding"]),
+            words.name("reason", row["reason"]),
+            words.number(row["purchase_count"]),
+        ]
         for row in figures.rows["findings"]
     ]
     counts: dict[str, int] = {}
@@ -557,39 +569,31 @@ def claims(figures: Figures, words: Words) -> Section:
             words("claims.findings_empty", days=QUARTER_DAYS),
         )
     )  # fmt: skip
+    section.charts += [_reasons(figures, words, tool) for tool in tools]
     return section
 
 
-def _reasons(figures: Figures, words: Words, tools: Sequence[str]) -> Chart:
-    rows = figures.rows["claim_reasons"]
-    counts: dict[tuple[str, str], float] = {}
+def _reasons(figures: Figures, words: Words, tool: str) -> Chart:
+    rows = [row for row in figures.rows["claim_reasons"] if row["platform"] == tool]
+    counts: dict[str, float] = {}
     for row in rows:
-        place = (row["reason"], row["platform"])
-        counts[place] = counts.get(place, 0) + row["order_count"]
-    reasons = sorted(
-        {reason for (reason, _), count in counts.items() if round(count)},
-        key=lambda reason: -sum(abs(count) for (other, _), count in counts.items() if other == reason),
-    )
-    colours = {"ga4": draw.BLUE, "meta": draw.PURPLE, "google_ads": draw.GREEN, "mailchimp": draw.ORANGE}
-    parts = []
-    for tool in tools:
-        values = [counts.get((reason, tool), 0.0) for reason in reasons]
-        parts.append((words.name("platform", tool), values, [words.number(v) if round(v) else "" for v in values]))
+        counts[row["reason"]] = counts.get(row["reason"], 0) + row["order_count"]
+    reasons = sorted((reason for reason in counts if round(counts[reason])), key=lambda reason: -abs(counts[reason]))
+    values = [counts[reason] for reason in reasons]
     return Chart(
-        "reasons",
-        words("claims.reasons"),
+        f"reasons_{tool}",
+        words("claims.reasons", tool=words.name("platform", tool)),
         words("claims.reasons_help") if reasons else "",
-        [words(f"claims.{key}") for key in ("tool", "reason", "orders", "revenue")],
+        [words(f"claims.{key}") for key in ("reason", "orders", "revenue")],
         [
             [
-                words.name("platform", row["platform"]), words.name("reason", row["reason"]),
-                words.number(row["order_count"], 1), words.money(row["revenue"], row["currency"]),
+                words.name("reason", row["reason"]), words.number(row["order_count"], 1),
+                words.money(row["revenue"], row["currency"]),
             ]
             for row in rows
         ],
         draw.bars(
-            [words.name("reason", reason) for reason in reasons], parts, is_stacked=True,
-            colours=[colours.get(tool, draw.GREY) for tool in tools],
+            [words.name("reason", reason) for reason in reasons], [("", values, [words.number(v) for v in values])]
         )
         if reasons
         else None,
@@ -619,7 +623,7 @@ def email(figures: Figures, words: Words) -> Section:
         Number(words("email.click"), rate("unique_click_count"), words("email.click_hint")),
         Number(words("email.unsubscribe"), rate("unsubscribe_count"), words("email.unsubscribe_hint")),
     ]
-    labels = [f"{row['campaign_name']} · {words.short_day(row['sent_date'])}" for row in rows]
+    labels = [f"{row['campaign_name']} ({words.short_day(row['sent_date']).replace(' ', NO_BREAK)})" for row in rows]
     section.charts = [
         Chart(
             "campaigns",
@@ -718,13 +722,12 @@ def identity(figures: Figures, words: Words) -> Section:
                 ],
                 is_stacked=True,
             ),
+            is_wide=True,
         ),
         _named(words, "guards", "identity.guard", "guard", figures.rows["guards"], "guard", "edge_count"),
     ]  # fmt: skip
     if "identity_alarms" not in figures.absent:
-        section.charts.append(
-            _named(words, "alarms", "identity.alarm", "alarm", alarms, "reason", "customer_count")
-        )
+        section.charts.append(_named(words, "alarms", "identity.alarm", "alarm", alarms, "reason", "customer_count"))
     return section
 
 
@@ -771,7 +774,7 @@ def reach(figures: Figures, words: Words) -> Section:
                 ]
                 for row in figures.rows["consent_reasons"]
             ],
-            empty=words("reach.reasons_empty"),
+            empty="" if figures.rows["consent_reasons"] else words("reach.reasons_empty"),
         ),
     ]  # fmt: skip
     return section

@@ -42,7 +42,9 @@ class Words:
         return format_decimal(round(value, digits) + 0, format=_pattern("#,##0", digits), locale=self._locale)
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        return "–" if share is None else format_percent(share, format=_pattern("#,##0", digits) + "%", locale=self._locale)
+        return (
+            "–" if share is None else format_percent(share, format=_pattern("#,##0", digits) + "%", locale=self._locale)
+        )
 
     def money(self, value: Amount | None, currency: str, is_whole: bool = True) -> str:
         """Whole units for sums; as the currency is usually written for a price."""
