@@ -27,7 +27,8 @@ named as (
     *,
     {{ matches_pattern('name_key', '^[!-~]+$') }} as is_latin_name,
     case
-      when identifier_type in ('email', 'email_key') and {{ matches_pattern('identifier_value', role_address_pattern()) }} then true
+      when identifier_type in ('email', 'email_key') and {{ matches_pattern('identifier_value', role_address_pattern()) }}
+        then true
       else false
     end as is_role_address
   from identifiers
