@@ -6,6 +6,7 @@ with events as (
     campaign_id,
     event_type,
     occurred_at,
+    bounce_kind,
     occurred_at > {{ days_before(as_of(), 30) }} as is_within_30d,
     occurred_at > {{ days_before(as_of(), 90) }} as is_within_90d
   from {{ ref('email_events') }}
