@@ -1,5 +1,6 @@
 """What every test may ask for: the small world, a sandbox on a fresh state, its variables, a lake of its own."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ from connectors.sandbox.world import World
 
 # Tests that are not about limits must not wait for them.
 PACE = 200.0
+
+
+def pytest_collection_finish() -> None:
+    """What the imports have made stays: looking through it again and again was a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -32,8 +32,8 @@ STREAMS = (
         columns(
             dict.fromkeys(("id", "list_id", "email_address", "unique_email_id", "contact_id", "full_name"), "VARCHAR")
             | {"status": "VARCHAR", "unsubscribe_reason": "VARCHAR"}
-            | dict.fromkeys(("timestamp_signup", "timestamp_opt", "last_changed"), "TIMESTAMP")
-            | {"tags": "STRUCT(id BIGINT, name VARCHAR)[]"},
+            # Not their tags: no stamp moves when one is put on or taken off, so what was read once would go stale.
+            | dict.fromkeys(("timestamp_signup", "timestamp_opt", "last_changed"), "TIMESTAMP"),
             required=("id", "list_id", "email_address", "status", "last_changed"),
             personal=("email_address", "unique_email_id", "full_name", "unsubscribe_reason"),
         ),

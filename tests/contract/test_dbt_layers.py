@@ -9,7 +9,10 @@ import pytest
 from tests.dbt_build import PROJECT, dbt
 
 # The flow. A model may read what stands left of it, or its own layer.
-LAYERS = ["staging", "identity", "customers", "consent", "messages", "advertising", "features", "profiles", "audiences"]
+LAYERS = [
+    "staging", "identity", "customers", "consent", "messages", "advertising", "journeys", "features", "profiles",
+    "segments", "audiences",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
