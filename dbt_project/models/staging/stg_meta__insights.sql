@@ -4,14 +4,16 @@ with versions as (
 
 -- one purchase is told under several types, and they must not be added up
 purchases as (
-  select versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_count
+  select versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_count,
+    purchase.{{ adapter.quote('1d_view') }} as view_count
   from versions
   {{ unnest_list('versions.actions', 'purchase') }}
   where purchase.action_type = 'purchase'
 ),
 
 purchase_values as (
-  select versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_value
+  select versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_value,
+    purchase.{{ adapter.quote('1d_view') }} as view_value
   from versions
   {{ unnest_list('versions.action_values', 'purchase') }}
   where purchase.action_type = 'purchase'
@@ -28,6 +30,9 @@ select
   versions.account_currency as currency,
   cast(coalesce(purchases.conversion_count, '0') as decimal(18, 4)) as conversion_count,
   {{ money("coalesce(purchase_values.conversion_value, '0')") }} as conversion_value,
+  -- those of it that nobody clicked for
+  cast(coalesce(purchases.view_count, '0') as decimal(18, 4)) as view_count,
+  {{ money("coalesce(purchase_values.view_value, '0')") }} as view_value,
   versions.action_attribution_windows as attribution_window
 from versions
 left join purchases
