@@ -295,8 +295,8 @@ def _mails(read: _Reader, lake: Path) -> pd.DataFrame:
     """
     sent = "SELECT campaign_id, email, 'sent' AS kind, NULL::TIMESTAMP AS at, NULL AS url, NULL AS ip FROM {0}"
     acts = """SELECT campaign_id, email,
-        CASE action WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' ELSE 'bounced' END, occurred_at, url, ip FROM {1}
-        WHERE occurred_at <= TIMESTAMP '2026-10-18 15:00:00'"""
+        CASE action WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' ELSE 'bounced' END, occurred_at, url, ip
+        FROM {1} WHERE occurred_at <= TIMESTAMP '2026-10-18 15:00:00'"""
     gone = "SELECT campaign_id, email, 'unsubscribed', unsubscribed_at, NULL, NULL FROM {2}"
     names = "SELECT id AS campaign_id, title AS campaign, send_time FROM {3}"
     tables = ("mailchimp_sends", "mailchimp_activity", "mailchimp_unsubscribes", "mailchimp_campaigns")
