@@ -11,7 +11,18 @@ from connectors.destinations import DESTINATIONS
 from tests.dbt_build import PROJECT, dbt
 
 # The flow. A model may read what stands left of it, or its own layer.
-LAYERS = ["staging", "identity", "customers", "consent", "journeys", "features", "profiles", "segments", "membership", "audiences"]
+LAYERS = [
+    "staging",
+    "identity",
+    "customers",
+    "consent",
+    "journeys",
+    "features",
+    "profiles",
+    "segments",
+    "membership",
+    "audiences",
+]
 
 
 @pytest.fixture(scope="module")
