@@ -9,4 +9,8 @@ inner join {{ ref('customer_360') }} as customers on stages.customer_id = custom
 where
   stages.stage in ('purchase', 'evaluation', 'loyalty', 'decision')
   and customers.order_count > 0
-  and customers.region in ('{{ var("event_regions") | join("', '") }}')
+  and customers.region in (
+    {% for region in var('event_regions') %}
+    {{ quoted(region) }}{{ ',' if not loop.last }}
+    {% endfor %}
+  )

@@ -34,7 +34,8 @@ categories as (
   select
     category,
     nullif({{ fold_width('category') }}, '') as folded_category
-  from (select distinct category from distinct_items where category is not null) as named
+  from distinct_items
+  group by category
 )
 
 select
