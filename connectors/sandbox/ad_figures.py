@@ -24,7 +24,7 @@ class Day(NamedTuple):
     view_value: Decimal
 
 
-_DAYS = """
+DAYS = """
     with claimed as (
         select campaign_id, activity_date,
             coalesce(sum(credit) filter (kind <> 'view'), 0) as by_click,
@@ -34,11 +34,12 @@ _DAYS = """
         from ad_claims where platform = $platform and visible_at <= $now group by all
     )
     select d.campaign_id, c.name, d.activity_date, d.impressions,
-        d.clicks - case when d.corrected_at <= $now then d.invalid_clicks else 0 end,
+        d.clicks - case when d.corrected_at <= $now then d.invalid_clicks else 0 end as clicks,
         case when d.corrected_at <= $now and d.clicks > 0
             then d.cost_micros // d.clicks * (d.clicks - d.invalid_clicks) // 10000 * 10000
-            else d.cost_micros end,
-        coalesce(by_click, 0), coalesce(by_view, 0), coalesce(click_value, 0), coalesce(view_value, 0)
+            else d.cost_micros end as cost,
+        coalesce(by_click, 0) as by_click, coalesce(by_view, 0) as by_view, coalesce(click_value, 0) as click_value,
+        coalesce(view_value, 0) as view_value
     from ad_days as d join ad_campaigns as c on c.id = d.campaign_id
     left join claimed as k on k.campaign_id = d.campaign_id and k.activity_date = d.activity_date
     where d.platform = $platform and d.activity_date between $since and $until and d.activity_date <= $today
@@ -56,7 +57,7 @@ def days(state: State, platform: str, since: date, until: date) -> list[Day]:
         "until": until,
         "today": (now - timedelta(seconds=1) + timedelta(hours=9)).date(),
     }
-    return [Day(*row) for row in state.rows(_DAYS, parameters)]
+    return [Day(*row) for row in state.rows(DAYS, parameters)]
 
 
 def settled(now: datetime) -> datetime:

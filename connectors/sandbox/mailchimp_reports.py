@@ -13,7 +13,7 @@ from connectors.sandbox.state import State
 
 LIST_NAME = "Kizuna demo shop"
 # Unique clicks are counted by link and reader.
-_FIGURES = """
+FIGURES = """
     with sent as (
         select campaign_id, count(*) as emails_sent, count(*) filter (status = 'hard') as hard,
             count(*) filter (status = 'soft') as soft
@@ -171,7 +171,7 @@ def _one(state: State, campaign_id: str) -> dict[str, Any]:
 
 def _figures(state: State) -> list[dict[str, Any]]:
     with state.cursor() as cursor:
-        answer = cursor.execute(_FIGURES, {"now": state.now()})
+        answer = cursor.execute(FIGURES, {"now": state.now()})
         names = [column[0] for column in answer.description]
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 

@@ -23,8 +23,8 @@ from connectors.stream import Bookmark, Page, Source, Stream, columns
 WINDOWS = ("7d_click", "1d_view")
 RESTATED = timedelta(days=28)
 HISTORY = timedelta(days=1125)
-# A longer time than this is ordered as a report, a quarter each.
-DAYS_AT_ONCE, REPORT_DAYS = 31, 92
+# A longer time than this is ordered as reports, half a year each.
+DAYS_AT_ONCE, REPORT_DAYS = 31, 190
 PAGE = 500
 REPORT_ATTEMPTS = 3
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS, REPORT_SECONDS = 0.2, 30.0, 3600.0
@@ -40,7 +40,7 @@ STREAMS = (
             | {"date_start": "TIMESTAMP", "date_stop": "TIMESTAMP", "spend": "DECIMAL(18,4)"}
             | {"impressions": "BIGINT", "clicks": "BIGINT", "actions": ACTIONS, "action_values": ACTIONS}
             | {"action_attribution_windows": "VARCHAR"},
-            required=("account_id", "campaign_id", "date_start"),
+            required=("account_id", "campaign_id", "date_start", "spend"),
         ),
         key=("account_id", "campaign_id", "date_start"),
         cursor="date_start",

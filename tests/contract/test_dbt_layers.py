@@ -11,18 +11,8 @@ from connectors.destinations import DESTINATIONS
 from tests.dbt_build import PROJECT, dbt
 
 # The flow. A model may read what stands left of it, or its own layer.
-LAYERS = [
-    "staging",
-    "identity",
-    "customers",
-    "consent",
-    "journeys",
-    "features",
-    "profiles",
-    "segments",
-    "membership",
-    "audiences",
-]
+LAYERS = ["staging", "identity", "customers", "consent", "messages", "advertising", "journeys", "features", "profiles"]
+LAYERS += ["segments", "membership", "attribution", "kpis", "reconciliation", "audiences"]
 
 
 @pytest.fixture(scope="module")
