@@ -65,7 +65,7 @@ def blueprint(state: State) -> flask.Blueprint:
         _permitted(customer)
         fields, rows = _found(state)
         chunks = [rows[at : at + CHUNK] for at in range(0, max(len(rows), 1), CHUNK)]
-        return _answer([_chunk(fields, chunk, number) for number, chunk in enumerate(chunks)])
+        return _answer([_chunk(fields, chunk) | {"requestId": "sandbox-request"} for chunk in chunks])
 
     @api.post("/customers/<customer>/googleAds:search")
     def search(customer: str) -> Any:
@@ -75,7 +75,7 @@ def blueprint(state: State) -> flask.Blueprint:
             raise _refused("PAGE_SIZE_NOT_SUPPORTED", "Setting the page size is not supported.", "requestError")
         fields, rows = _found(state)
         start = int(asked.get("pageToken") or 0)
-        answer = _chunk(fields, rows[start : start + PAGE], 0) | {"totalResultsCount": str(len(rows))}
+        answer = _chunk(fields, rows[start : start + PAGE]) | {"totalResultsCount": str(len(rows))}
         return _answer(answer | ({"nextPageToken": str(start + PAGE)} if start + PAGE < len(rows) else {}))
 
     return api
@@ -186,9 +186,9 @@ def _row(day: ad_figures.Day, fields: list[str]) -> dict[str, Any]:
     return row
 
 
-def _chunk(fields: list[str], rows: list[dict[str, Any]], number: int) -> dict[str, Any]:
+def _chunk(fields: list[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
     mask = ",".join(".".join(_camel(part) for part in field.split(".")) for field in fields)
-    return {"results": rows, "fieldMask": mask, "requestId": f"sandbox-{number}", "queryResourceConsumption": "30"}
+    return {"results": rows, "fieldMask": mask, "queryResourceConsumption": "30"}
 
 
 def _camel(name: str) -> str:

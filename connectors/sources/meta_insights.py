@@ -40,7 +40,7 @@ STREAMS = (
             | {"date_start": "TIMESTAMP", "date_stop": "TIMESTAMP", "spend": "DECIMAL(18,4)"}
             | {"impressions": "BIGINT", "clicks": "BIGINT", "actions": ACTIONS, "action_values": ACTIONS}
             | {"action_attribution_windows": "VARCHAR"},
-            required=("account_id", "campaign_id", "date_start"),
+            required=("account_id", "campaign_id", "date_start", "spend"),
         ),
         key=("account_id", "campaign_id", "date_start"),
         cursor="date_start",

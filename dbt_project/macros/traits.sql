@@ -53,17 +53,10 @@
   end
 {%- endmacro %}
 
-{# Japan's prefectures in the order of ISO 3166-2:JP (JP-01 Hokkaido … JP-47 Okinawa). #}
-{% macro prefectures() %}
-  {{- return(('北海道 青森県 岩手県 宮城県 秋田県 山形県 福島県 茨城県 栃木県 群馬県 埼玉県 千葉県 東京都 神奈川県 新潟県 富山県 '
-    ~ '石川県 福井県 山梨県 長野県 岐阜県 静岡県 愛知県 三重県 滋賀県 京都府 大阪府 兵庫県 奈良県 和歌山県 鳥取県 島根県 岡山県 '
-    ~ '広島県 山口県 徳島県 香川県 愛媛県 高知県 福岡県 佐賀県 長崎県 熊本県 大分県 宮崎県 鹿児島県 沖縄県').split(' ')) }}
-{%- endmacro %}
-
 {# A region as one name: Shopify says JP-13, the CRM 東京都 or 東京; anything that is no prefecture is left as it came. #}
 {% macro prefecture_or_region(region) -%}
   case {{ region }}
-    {% for name in prefectures() -%}
+    {% for name in prefectures().split(' ') -%}
     when 'JP-{{ '%02d' % loop.index }}' then '{{ name }}'
     {% if name != '北海道' %}when '{{ name[:-1] }}' then '{{ name }}'{% endif %}
     {% endfor -%}
@@ -95,3 +88,14 @@
 {%- endmacro %}
 
 {% macro shop_currency() %}{{ return("'" ~ var('shop_currency') ~ "'") }}{% endmacro %}
+
+{# What somebody makes of the mail they got. A click is a deed; an open may be a picture that a program has fetched. #}
+{% macro email_engagement() -%}
+  case
+    when emails_clicked_30d > 0 then 'active'
+    when emails_clicked_90d > 0 or emails_opened_30d > 0 then 'warm'
+    when emails_opened_90d > 0 then 'cooling'
+    when emails_sent_90d > 0 then 'silent'
+    else 'not_mailed'
+  end
+{%- endmacro %}

@@ -4,12 +4,21 @@ with identifiers as (
 ),
 
 closed as (
-  select distinct
+  select
     record_type,
     record_id,
     identifier_type,
     identifier_value
   from {{ ref('closed_identity_edges') }}
+  union
+  -- closing an address closes its mailbox
+  select
+    record_type,
+    record_id,
+    'email_key' as identifier_type,
+    {{ email_key('identifier_value') }} as identifier_value
+  from {{ ref('closed_identity_edges') }}
+  where identifier_type = 'email'
 ),
 
 -- how many people, by name, use an identifier; kanji and Latin spellings of one name cannot be compared
@@ -18,7 +27,8 @@ named as (
     *,
     {{ matches_pattern('name_key', '^[!-~]+$') }} as is_latin_name,
     case
-      when identifier_type = 'email' and {{ matches_pattern('identifier_value', role_address_pattern()) }} then true
+      when identifier_type in ('email', 'email_key') and {{ matches_pattern('identifier_value', role_address_pattern()) }}
+        then true
       else false
     end as is_role_address
   from identifiers
@@ -51,7 +61,7 @@ name_ranks as (
         count(distinct record_key) desc, min(first_seen_at) asc, name_key asc
     ) as name_rank
   from named
-  where identifier_type = 'email' and name_key is not null and not is_deleted
+  where identifier_type in ('email', 'email_key') and name_key is not null and not is_deleted
   group by identifier_type, identifier_value, is_latin_name, name_key
 ),
 
@@ -62,13 +72,15 @@ guarded as (
       when named.identifier_value is null then 'missing'
       when named.is_deleted then 'record_deleted'
       when closed.record_id is not null then 'closed_by_hand'
-      when named.identifier_type in ('email', 'phone') and usage.name_count > {{ var('shared_identifier_limit') }}
+      when named.identifier_type in ('email', 'email_key', 'phone') and usage.name_count > {{ var('shared_identifier_limit') }}
         then 'too_many_people'
       -- a mailbox several people read: only records that also carry the same name are one person
       when named.is_role_address then 'role_address'
       when named.identifier_type = 'phone' and usage.name_count > 1 and named.name_key is null then 'no_name_on_shared_phone'
       when named.identifier_type = 'phone' and usage.name_count > 1 then 'only_same_name'
-      when named.identifier_type = 'email' and named.name_key is not null and name_ranks.name_rank > 1 then 'only_same_name'
+      when
+        named.identifier_type in ('email', 'email_key') and named.name_key is not null and name_ranks.name_rank > 1
+        then 'only_same_name'
     end as guard
   from named
   left join closed

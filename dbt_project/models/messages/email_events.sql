@@ -20,8 +20,14 @@ readers as (
 
 events as (
   select
-    md5(concat_ws('|', campaign_id, email_id, 'sent')) as event_id, campaign_id, email_id, 'sent' as event_type, cast(null as timestamp) as occurred_at,
-    cast(null as string) as link_url, cast(null as string) as bounce_kind, false as is_automatic
+    md5(concat_ws('|', campaign_id, email_id, 'sent')) as event_id,
+    campaign_id,
+    email_id,
+    'sent' as event_type,
+    cast(null as timestamp) as occurred_at,
+    cast(null as string) as link_url,
+    cast(null as string) as bounce_kind,
+    false as is_automatic
   from recipients
   union all
   select

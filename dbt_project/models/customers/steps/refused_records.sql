@@ -78,9 +78,11 @@ with findings as (
   from {{ ref('stg_hubspot__contacts') }}
   where phone_as_given is not null and phone is null and mobile_phone is null
   union all
-  select 'hubspot.contacts', hubspot_contact_id, 'impossible_birth_date', 'date_of_birth', '(withheld)', false, landed_at
+  select
+    'hubspot.contacts', hubspot_contact_id, case when birth_date is null then 'not_a_date' else 'impossible_birth_date' end,
+    'date_of_birth', '(withheld)', false, landed_at
   from {{ ref('stg_hubspot__contacts') }}
-  where birth_date is not null and not ({{ is_possible_birth_date('birth_date') }})
+  where birth_date_as_given is not null and coalesce(not ({{ is_possible_birth_date('birth_date') }}), true)
 )
 
 select * from findings

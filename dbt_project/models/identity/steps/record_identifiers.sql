@@ -16,6 +16,18 @@ ga4_anchors as (
   select * from {{ ref('ga4_anchors') }}
 ),
 
+mailboxes as (
+  select
+    'shopify.customers' as record_type, shopify_customer_id as record_id, name_key, created_at, updated_at, is_deleted, email
+  from shopify_customers
+  union all
+  select 'shopify.orders', order_id, cast(null as string), created_at, updated_at, is_deleted, email
+  from guest_orders
+  union all
+  select 'hubspot.contacts', hubspot_contact_id, name_key, created_at, updated_at, is_deleted, email
+  from hubspot_contacts
+),
+
 stated as (
   select
     'shopify.customers' as record_type, shopify_customer_id as record_id, name_key, created_at, updated_at, is_deleted,
@@ -46,6 +58,13 @@ stated as (
     'shopify.orders', order_id, cast(null as string), created_at, updated_at, is_deleted,
     'email', email, 'order_email'
   from guest_orders
+  union all
+  -- two addresses of one mailbox, by its provider's own rule
+  select
+    record_type, record_id, name_key, created_at, updated_at, is_deleted,
+    'email_key', {{ email_key('email') }}, 'same_mailbox'
+  from mailboxes
+  where {{ has_mailbox_rule('email') }}
   union all
   select
     'hubspot.contacts', hubspot_contact_id, name_key, created_at, updated_at, is_deleted,
