@@ -59,6 +59,7 @@ sides as (
 )
 
 select
+  concat_ws('|', cast(activity_date as string), channel, campaign, coalesce(currency, '')) as activity_id,
   activity_date,
   channel,
   campaign,
