@@ -4,18 +4,12 @@ The warehouse makes its own (dbt_project/models/identity/identity_edges.sql) wit
 are the same in kind. An identifier that many names share links nothing, one that a few share only records of one name.
 """
 
-import re
-
 import pandas as pd
 
 from ml.person_forms import compare_forms
 
 # An e-mail or phone that more names than this use says nothing of a person.
 SHARED_BY = 5
-ROLE = re.compile(
-    r"^(info|sales|support|admin|administrator|office|contact|hello|help|mail|shop|store|orders?|billing|accounting|"
-    r"postmaster|webmaster|no-?reply|marketing|press|hr|team)@"
-)
 
 
 def certain_links(records: pd.DataFrame) -> pd.DataFrame:
@@ -33,8 +27,6 @@ def certain_links(records: pd.DataFrame) -> pd.DataFrame:
         )
     ]
     forms["name"] = pd.Series(name, forms.index, dtype=object)
-    is_role = forms["email"].map(lambda text: bool(ROLE.match(text)) if isinstance(text, str) else False)
-    forms["email"] = forms["email"].where(~is_role.astype(bool))
     links = [by_identifier(forms, "email"), by_identifier(forms, "phone")]
     at_home = forms.dropna(subset=["name", "address", "postal_code"])
     key = "home|" + at_home["name"] + "|" + at_home["address"] + "|" + at_home["postal_code"]

@@ -14,12 +14,19 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Level:
-    """One finding of a comparison. `expected` is its share among pairs of one person, before any data was seen."""
+    """One finding of a comparison. `expected` is its share among pairs of one person, before any data was seen.
+
+    coincidence: its share among pairs of two people where a small file cannot show how rare it is.
+    coincidence_like_same: at least as likely among two people as the same value is; names that are exchanged are seen
+    by both name comparisons, each of which may only count its own.
+    """
 
     label: str
     condition: str
     expected: float
     term_frequency: str | None = None
+    coincidence: float | None = None
+    coincidence_like_same: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,20 +45,28 @@ class Comparison:
     most_different: float
 
 
+def _alike(one: str, other: str) -> str:
+    return f"(not {one}_is_kanji_l and not {other}_is_kanji_r and jaro_winkler_similarity({one}_l, {other}_r) >= 0.9)"
+
+
 def _name(part: str, other: str) -> Comparison:
     column, foreign = f"{part}_l", f"{part}_r"
-    cross = f"({part}_l = {other}_r or {other}_l = {part}_r or {part}_sound_l = {other}_sound_r)"
+    # both ways round, or the one family name of a household would be found in the other's given name
+    cross = (
+        f"(({part}_l = {other}_r or {part}_sound_l = {other}_sound_r or {_alike(part, other)}) "
+        f"and ({other}_l = {part}_r or {other}_sound_l = {part}_sound_r or {_alike(other, part)}))"
+    )
     near = f"({part}_is_kanji_l = {part}_is_kanji_r and greatest(jaro_winkler_similarity({column}, {foreign}), "
     near += f"jaro_winkler_similarity({part}_sound_l, {part}_sound_r)) >= "
     return Comparison(
         part,
-        (part, f"{part}_sound", f"{part}_is_kanji", other, f"{other}_sound"),
+        (part,),
         f"{column} is null or {foreign} is null or ({part}_is_kanji_l <> {part}_is_kanji_r "
         f"and ({part}_sound_l is null or {part}_sound_r is null))",
         (
             Level("same", f"{column} = {foreign} or {part}_sound_l = {part}_sound_r", 0.70, part),
             Level("typing error", f"{near} 0.92)", 0.12),
-            Level("swapped", cross, 0.03),
+            Level("swapped", cross, 0.03, coincidence_like_same=True),
             Level(
                 "short form",
                 f"(starts_with({column}, {foreign}) or starts_with({foreign}, {column})) "
@@ -64,6 +79,14 @@ def _name(part: str, other: str) -> Comparison:
         0.12,
     )
 
+
+_EMAIL_SAME = "email_l = email_r"
+# a letter doubled, dropped or exchanged; a different digit is somebody else's address
+_EMAIL_SLIP = (
+    "damerau_levenshtein(email_l, email_r) <= 1 and len(email_user_l) > 4 "
+    "and regexp_replace(email_l, '[^0-9]', '', 'g') = regexp_replace(email_r, '[^0-9]', '', 'g')"
+)
+_EMAIL_USER = "email_user_l = email_user_r and len(email_user_l) > 4 and regexp_matches(email_user_l, '[0-9]')"
 
 COMPARISONS = (
     _name("given", "family"),
@@ -90,20 +113,15 @@ COMPARISONS = (
     Comparison(
         "email",
         ("email", "email_user", "email_domain"),
-        "email_l is null or email_r is null",
+        # people make addresses from their names: one that is merely alike says what the names have said already
+        f"email_l is null or email_r is null or (not ({_EMAIL_SAME}) and not ({_EMAIL_SLIP}) and not ({_EMAIL_USER}) "
+        "and jaro_winkler_similarity(email_user_l, email_user_r) >= 0.9)",
         (
-            Level("same", "email_l = email_r", 0.60, "email"),
-            Level(
-                # a letter doubled, dropped or exchanged; a different digit is somebody else's address
-                "typing error",
-                "damerau_levenshtein(email_l, email_r) <= 1 and len(email_user_l) > 4 "
-                "and regexp_replace(email_l, '[^0-9]', '', 'g') = regexp_replace(email_r, '[^0-9]', '', 'g')",
-                0.10,
-            ),
-            Level("same user", "email_user_l = email_user_r and len(email_user_l) > 4", 0.05),
-            Level("alike", "jaro_winkler_similarity(email_user_l, email_user_r) >= 0.9", 0.05),
+            Level("same", _EMAIL_SAME, 0.60, "email", coincidence=1e-7),
+            Level("typing error", _EMAIL_SLIP, 0.10, coincidence=1e-6),
+            Level("same user", _EMAIL_USER, 0.05),
         ),
-        0.20,
+        0.25,
         0.60,
     ),
     Comparison(
@@ -111,7 +129,7 @@ COMPARISONS = (
         ("phone",),
         "phone_l is null or phone_r is null",
         (
-            Level("same", "phone_l = phone_r", 0.70, "phone"),
+            Level("same", "phone_l = phone_r", 0.70, "phone", coincidence=1e-7),
             Level("typing error", "damerau_levenshtein(phone_l, phone_r) <= 1", 0.08),
         ),
         0.22,
@@ -247,93 +265,143 @@ def splink_comparison(comparison: Comparison, shares: tuple[np.ndarray, np.ndarr
 @dataclass
 class Shares:
     """What training has found: per comparison the shares of its levels in one person (m) and in two (u), closest first;
-    per stratum the share of all its pairs that are one person (`prevalence`)."""
+    per stratum the share of its pairs that are one person and not known to be (`prevalence`)."""
 
     m: list[np.ndarray]
     u: list[np.ndarray]
     prevalence: np.ndarray
 
 
-# Pairs of one person that the expectation is worth against those in the data.
+@dataclass
+class Findings:
+    """What comparing has found among the candidates, and among pairs drawn at random.
+
+    patterns: one row a distinct combination of findings; position of the level, -1 for missing. counts: how often each
+    occurs. strata: in which stratum (say, accounts with contacts). is_certain: whether the pair is one person already.
+    pairs: all pairs of each stratum, candidates or not. drawn: per comparison the shares of its levels among random
+    pairs; drawn_pairs: of how many. named_pairs: per comparison how many pairs have both its field and a given name.
+    """
+
+    patterns: np.ndarray
+    counts: np.ndarray
+    strata: np.ndarray
+    is_certain: np.ndarray
+    pairs: np.ndarray
+    drawn: list[np.ndarray]
+    drawn_pairs: list[float]
+    named_pairs: list[float]
+
+
+# Pairs of one person that the expectation is worth against those in the data, and pairs of two that a declared
+# coincidence is worth.
 EXPECTATION_WEIGHT = 25.0
+COINCIDENCE_WEIGHT = 1e6
 MOST_ROUNDS = 500
+# What certain links are made of: the pairs they join were chosen by these and cannot tell how often these differ.
+IDENTIFIERS = {"email", "phone"}
 
 
-def train(
-    comparisons: list[Comparison],
-    patterns: np.ndarray,
-    counts: np.ndarray,
-    strata: np.ndarray,
-    pairs: np.ndarray,
-    drawn: list[np.ndarray],
-    drawn_pairs: list[float],
-    prevalence: float,
-) -> Shares:
+def train(comparisons: list[Comparison], found: Findings, prevalence: float) -> Shares:
     """Expectation maximisation over the candidates' findings; what no rule has made a candidate counts as two persons.
 
-    patterns: findings, one row a distinct combination; position of the level, -1 for missing. counts, strata: how often
-    each occurs and in which stratum (say, accounts with contacts). pairs: all pairs of each stratum, candidates or not.
-    drawn: shares of the levels among random pairs; drawn_pairs: from how many. prevalence: the expectation.
+    prevalence: the share of pairs expected to be one person. With no pair of one person in sight m stays what was
+    expected, so there is nothing that cannot converge.
 
     Random pairs hold pairs of one person too; in a small file so many that u is m's shadow. u is what remains of the
-    random pairs when the found share of m is taken out of them. With no pair of one person in sight m stays what was
-    expected, so there is nothing that cannot converge.
+    random pairs when the share of m is taken out of them. A finding too rare for random pairs (`coincidence`) is
+    counted among the candidates instead, which hold every pair of it, where names say that it is two people.
     """
-    expected = [np.array([*(level.expected for level in c.levels), c.different]) for c in comparisons]
-    expected = [share / share.sum() for share in expected]
+    expected = [normal(np.array([*(level.expected for level in c.levels), c.different])) for c in comparisons]
     m = [share.copy() for share in expected]
-    floors = [np.full(len(share), 0.5 / max(n, 100.0)) for share, n in zip(expected, drawn_pairs, strict=True)]
-    share_of_one = np.full(len(pairs), prevalence)
-    alike = speaks_of_one(comparisons, patterns)
-    u = list(drawn)
+    of_all = [share.copy() for share in expected]
+    u = list(found.drawn)
+    floors = [least_shares(c, n) for c, n in zip(comparisons, found.drawn_pairs, strict=True)]
+    certain = np.where(found.is_certain, found.counts, 0.0)
+    open_pairs = np.maximum(found.pairs - np.bincount(found.strata, certain, len(found.pairs)), 1.0)
+    share_of_one = np.full(len(found.pairs), prevalence)
+    may_be_one = speaks_of_one(comparisons, found.patterns)
+    has_names = np.zeros(len(found.patterns), dtype=bool)
+    for k, comparison in enumerate(comparisons):
+        has_names |= (comparison.name == "given") & (found.patterns[:, k] >= 0)
+    ones = np.zeros(len(found.patterns))
     for _ in range(MOST_ROUNDS):
-        overall = float((share_of_one * pairs).sum() / max(pairs.sum(), 1))
-        u = [
-            normal(np.maximum((seen - overall * one) / (1 - overall), floor))
-            for seen, one, floor in zip(drawn, m, floors, strict=True)
-        ]
-        weight = np.log(share_of_one / (1 - share_of_one))[strata]
+        overall = float((certain.sum() + ones.sum()) / max(found.pairs.sum(), 1.0))
+        overall = min(max(overall, 1e-12), 0.5)
+        for k, comparison in enumerate(comparisons):
+            u[k] = normal(np.maximum((found.drawn[k] - overall * of_all[k]) / (1 - overall), floors[k]))
+            for position, level in enumerate(comparison.levels):
+                if level.coincidence_like_same:
+                    u[k][position] = max(u[k][position], u[k][0])
+                if level.coincidence is not None:
+                    is_here = (found.patterns[:, k] == position) & has_names & ~found.is_certain
+                    others = float((found.counts - ones)[is_here].sum()) + level.coincidence * COINCIDENCE_WEIGHT
+                    u[k][position] = others / (found.named_pairs[k] + COINCIDENCE_WEIGHT)
+        weight = np.log(share_of_one / (1 - share_of_one))[found.strata]
         for k in range(len(comparisons)):
-            found = patterns[:, k]
-            weight = weight + np.where(found >= 0, np.log(m[k] / u[k])[found], 0.0)
-        ones = counts * alike / (1 + np.exp(-np.clip(weight, -60, 60)))
+            position = found.patterns[:, k]
+            weight = weight + np.where(position >= 0, np.log(m[k] / u[k])[position], 0.0)
+        posterior = may_be_one / (1 + np.exp(-np.clip(weight, -60, 60)))
+        ones = np.where(found.is_certain, 0.0, found.counts * posterior)
         before = [*m]
         for k, comparison in enumerate(comparisons):
-            found = patterns[:, k]
-            seen = np.bincount(found[found >= 0], ones[found >= 0], len(m[k]))
-            m[k] = bounded(
-                (seen + EXPECTATION_WEIGHT * expected[k]) / (seen.sum() + EXPECTATION_WEIGHT), comparison.most_different
-            )
-        found_ones = np.bincount(strata, ones, len(pairs))
-        share_of_one = np.clip((found_ones + 1) / (pairs + 1 / prevalence), 1e-12, 0.5)
+            of_all[k] = share_of_levels(comparison, found.patterns[:, k], ones + certain, expected[k])
+            m[k] = of_all[k]
+            if comparison.name in IDENTIFIERS:
+                m[k] = share_of_levels(comparison, found.patterns[:, k], ones, expected[k])
+        share_of_one = (np.bincount(found.strata, ones, len(found.pairs)) + 1) / (open_pairs + 1 / prevalence)
+        share_of_one = np.clip(share_of_one, 1e-12, 0.5)
         if max(float(np.abs(a - b).max()) for a, b in zip(m, before, strict=True)) < 1e-5:
             break
     return Shares(m, u, share_of_one)
 
 
-# What two people of one household do not share: a finding among these, or the pair is no pair of one person.
-OWN_FINDINGS = {
-    "given": {"same", "typing error", "swapped", "short form", "alike"},
-    "birth_date": {"same", "typing error"},
-    "email": {"same", "typing error", "same user"},
-}
+def share_of_levels(
+    comparison: Comparison, positions: np.ndarray, ones: np.ndarray, expected: np.ndarray
+) -> np.ndarray:
+    """The shares of a comparison's levels among pairs of one person, with the expectation as so many pairs more."""
+    seen = np.bincount(positions[positions >= 0], ones[positions >= 0], len(expected))
+    share = (seen + EXPECTATION_WEIGHT * expected) / (seen.sum() + EXPECTATION_WEIGHT)
+    return bounded(share, comparison.most_different)
+
+
+NAME_AGREES = {"same", "typing error", "swapped", "short form", "alike"}
+BIRTH_DATE_AGREES = {"same", "typing error"}
 
 
 def speaks_of_one(comparisons: list[Comparison], findings: np.ndarray) -> np.ndarray:
     """Whether a row of findings says anything of a person rather than of a household.
 
-    Name, address, phone and postal code of a family agree together, which the model takes for four independent
-    findings; without this a family is a person.
+    The family name, address, phone, postal code and often an e-mail of a family agree together, which the model takes
+    for so many independent findings; without this a family is a person. So the whole name agrees, or the birth date,
+    or the e-mail under names that are not two names of one family.
     """
-    speaks = np.zeros(len(findings), dtype=bool)
+    given, gives_other = agreeing(comparisons, findings, "given", NAME_AGREES)
+    family, is_other_family = agreeing(comparisons, findings, "family", NAME_AGREES)
+    birth_date, _ = agreeing(comparisons, findings, "birth_date", BIRTH_DATE_AGREES)
+    # the same e-mail alone has joined whom it may join already; what it left apart shares a mailbox
+    same_email, _ = agreeing(comparisons, findings, "email", {"same"})
+    near_email, _ = agreeing(comparisons, findings, "email", {"typing error", "same user"})
+    email = (near_email | (same_email & (given | family))) & ~(gives_other & family)
+    return (given & ~is_other_family) | birth_date | email
+
+
+def agreeing(
+    comparisons: list[Comparison], findings: np.ndarray, name: str, labels: set[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(agrees, differs) for each row of findings; neither where the field is missing or not compared."""
     for k, comparison in enumerate(comparisons):
-        own = OWN_FINDINGS.get(comparison.name)
-        if own is None:
-            continue
-        for position, level in enumerate(comparison.levels):
-            if level.label in own:
-                speaks |= findings[:, k] == position
-    return speaks
+        if comparison.name == name:
+            positions = [place for place, level in enumerate(comparison.levels) if level.label in labels]
+            return np.isin(findings[:, k], positions), findings[:, k] == len(comparison.levels)
+    nowhere = np.zeros(len(findings), dtype=bool)
+    return nowhere, nowhere
+
+
+def least_shares(comparison: Comparison, drawn_pairs: float) -> np.ndarray:
+    """How rare a level may be among two people, when so many random pairs have been drawn."""
+    unseen = 0.5 / max(drawn_pairs, 100.0)
+    known = [unseen if level.coincidence is None else min(unseen, level.coincidence) for level in comparison.levels]
+    return np.array([*known, unseen])
 
 
 def normal(share: np.ndarray) -> np.ndarray:

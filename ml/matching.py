@@ -18,6 +18,7 @@ from ml.match_clusters import Clusters, components
 from ml.match_model import (
     COMPARISONS,
     Comparison,
+    Findings,
     Shares,
     candidate_pairs,
     speaks_of_one,
@@ -28,12 +29,12 @@ from ml.match_model import (
 from ml.person_forms import compare_forms
 
 # The product's thresholds: at least LINKED is joined, at least REVIEW is shown to a person.
-LINKED = 0.95
+LINKED = 0.90
 REVIEW = 0.50
 # Birth dates forbid a join only where hardly anybody's own two differ; in a file full of slips they only weigh.
-SURE_BIRTH_DATES = 0.02
+SURE_BIRTH_DATES = 0.10
 SEED = 20261018
-DRAWN_PAIRS = 1_000_000
+DRAWN_PAIRS = 500_000
 TRAINING_PAIRS = 1_000_000
 PAIRS_A_RECORD = 40
 COLUMNS = ("record_key_left", "record_key_right", "match_probability", "match_weight", "evidence", "decided", "reason")
@@ -184,13 +185,22 @@ def score(people: People, progress: Progress) -> Scored:
         names = [f"gamma_{comparison.name}" for comparison in comparisons]
         findings = np.column_stack([levels_of(sampled[name], c) for name, c in zip(names, comparisons, strict=True)])
         stratum = strata[sampled["left"], sampled["right"]]
-        patterns, where = np.unique(np.column_stack([findings, stratum]), axis=0, return_inverse=True)
-        counts = np.bincount(where) * max(1.0, found / TRAINING_PAIRS)
-        shares = train(
-            comparisons, patterns[:, :-1], counts, patterns[:, -1], pairs, drawn,
-            [drawn_pairs(people.forms[c.columns[0]]) for c in comparisons], 1 / len(people.keys),
-        )  # fmt: skip
-        progress(f"trained; {float((shares.prevalence * pairs).sum()):,.0f} pairs expected")
+        is_certain = people.groups[sampled["left"].to_numpy()] == people.groups[sampled["right"].to_numpy()]
+        patterns, where = np.unique(np.column_stack([findings, stratum, is_certain]), axis=0, return_inverse=True)
+        is_named = people.forms["given"].notna()
+        named = [float((people.forms[c.columns[0]].notna() & is_named).sum()) for c in comparisons]
+        found_all = Findings(
+            patterns[:, :-2],
+            np.bincount(where.ravel()) * max(1.0, found / TRAINING_PAIRS),
+            patterns[:, -2],
+            patterns[:, -1].astype(bool),
+            pairs,
+            drawn,
+            [drawn_pairs(people.forms[c.columns[0]]) for c in comparisons],
+            [count * (count - 1) / 2 for count in named],
+        )
+        shares = train(comparisons, found_all, 1 / len(people.keys))
+        progress(f"trained; {float((shares.prevalence * pairs).sum()):,.0f} pairs to be found")
         model.learn(shares, people, sampled, findings, stratum)
         scored = model.predict("SELECT * FROM candidates")
         stratum = strata[scored["left"], scored["right"]]

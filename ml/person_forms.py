@@ -32,6 +32,10 @@ _KANA = re.compile(r"^[\u3041-\u3096ー ]+$")
 _HONORIFICS = re.compile(r"(様|さま|さん|殿|先生|氏)$|^(mrs?|ms|miss|dr|prof)[. ]+|[, ]+(jr|sr|phd|md)[.]?$")
 _OLDER_FORMS = str.maketrans("髙﨑碕嵜齋齊斉邊邉濱澤廣國嶋嶌櫻藏與眞冨", "高崎崎崎斎斎斎辺辺浜沢広国島島桜蔵与真富")
 _KANJI_DIGITS = str.maketrans("〇一二三四五六七八九‐−–—ー", "0123456789-----")
+ROLE_ADDRESS = re.compile(
+    r"(info|sales|support|admin|administrator|office|contact|hello|help|mail|shop|store|orders?|billing|accounting|keiri|"
+    r"soumu|jinji|eigyo|postmaster|webmaster|no-?reply|marketing|press|hr|team)@"
+)
 _KATAKANA = {code: code - 0x60 for code in range(0x30A1, 0x30F7)}
 _ROWS = {
     "": "あいうえお", "k": "かきくけこ", "s": "さしすせそ", "t": "たちつてと", "n": "なにぬねの", "h": "はひふへほ",
@@ -116,9 +120,10 @@ def split_name(full: object) -> tuple[str | None, str | None]:
 
 
 def email(value: object) -> str | None:
+    """An address in lower case; null for an office's mailbox, which says nothing of a person."""
     text = fold(value)
     text = text.replace(" ", "") if text else None
-    return text if text and 0 < text.find("@") < len(text) - 1 else None
+    return text if text and 0 < text.find("@") < len(text) - 1 and not ROLE_ADDRESS.match(text) else None
 
 
 def phone(value: object) -> str | None:
