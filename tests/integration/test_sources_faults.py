@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,72 @@ from connectors.extract import PullFailed, pull
 from connectors.lake import Lake
 from connectors.landing import current_rows
 from connectors.sandbox.server import Sandbox
-from connectors.sources import SOURCES, ga4, hubspot, mailchimp
+from connectors.sandbox.state import copy_prepared
+from connectors.sandbox.world import World
+from connectors.sources import SOURCES, ga4, hubspot, mailchimp, meta_insights
 from connectors.stream import Source
+from tests.conftest import PACE
 
 BY_NAME = {source.name: source for source in SOURCES}
 # One stream a vendor; small, but of several pages (see `small_pages`).
-STREAM = {"shopify": "customers", "hubspot": "contacts", "ga4": "events", "mailchimp": "members"}
+STREAM = {
+    "shopify": "customers",
+    "hubspot": "contacts",
+    "ga4": "events",
+    "mailchimp": "members",
+    "meta": "insights",
+    "google_ads": "campaign_days",
+}
 # Where a page of rows is asked for, and how a later one is told from the first.
 PAGES = {
     "shopify": {"path": "graphql", "body": "customers\\("},
     "hubspot": {"path": "objects/2026-09/contacts"},
     "ga4": {"path": "/queries"},
     "mailchimp": {"path": "/members"},
+    "meta": {"path": r"/\d+/insights"},
+    "google_ads": {"path": "searchStream"},
+}
+# What a vendor cannot meet, or cannot be told from the truth.
+CANNOT = {
+    ("hubspot", "expired_token"): "the vendor's token does not expire",
+    ("mailchimp", "expired_token"): "the vendor's token does not expire",
+    ("meta", "expired_token"): "a token that has ended is a person's to renew",
+    ("google_ads", "empty_page"): "a stream without rows is how days without ads look; it carries no total",
 }
 every_vendor = pytest.mark.parametrize("vendor", list(STREAM))
 
 
+@pytest.fixture(scope="module")
+def running(world: World, prepared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for all of them: faults spoil what vendors answer, never what they hold."""
+    directory = tmp_path_factory.mktemp("faults") / "sandbox"
+    copy_prepared(prepared_state, directory)
+    with Sandbox(world, directory, pace=PACE) as sandbox:
+        sandbox.execute("DELETE FROM ga4_events WHERE table_date < '20261016'")
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    running.requests.clear()
+    yield running
+    running.faults.clear()
+
+
 @pytest.fixture(autouse=True)
-def small_pages(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several pages from little data, and patience for a second or two."""
     monkeypatch.setattr(hubspot, "LIST_PAGE", 40)
     monkeypatch.setattr(mailchimp, "PAGE", 30)
     monkeypatch.setattr(mailchimp, "PAGE_OVERLAP", 3)
     monkeypatch.setattr(ga4, "ROWS_AT_ONCE", 40)
+    monkeypatch.setattr(meta_insights, "PAGE", 30)
+    monkeypatch.setattr(meta_insights, "FIRST_POLL_SECONDS", 0.02)
     monkeypatch.setattr("connectors.sources.shopify.PAGE", {"customers": 40})
     monkeypatch.setattr("connectors.sources.shopify.Shopify.is_large", lambda *_: False)
     monkeypatch.setattr("connectors.http.FIRST_WAIT_SECONDS", 0.05)
     monkeypatch.setenv("KIZUNA_AS_OF", "2026-10-18T15:00:00Z")
     monkeypatch.setenv("KIZUNA_RETRY_SECONDS", "20")
-    sandbox.execute("DELETE FROM ga4_events WHERE table_date < '20261016'")
 
 
 def rows(lake: Lake, source: Source) -> dict[tuple[Any, ...], str]:
@@ -67,7 +104,7 @@ def rows(lake: Lake, source: Source) -> dict[tuple[Any, ...], str]:
 
 @pytest.fixture(scope="module")
 def landed() -> dict[str, dict[tuple[Any, ...], str]]:
-    """Vendor → what a pull without any fault landed; every sandbox holds the same."""
+    """Vendor → what a pull without any fault landed."""
     return {}
 
 
@@ -112,8 +149,8 @@ PASSING = {
 def test_passing_fault_changes_nothing(
     vendor: str, kind: str, sandbox: Sandbox, lake: Lake, undisturbed: Callable[[str], dict[tuple[Any, ...], str]]
 ) -> None:
-    if (vendor, kind) in {("hubspot", "expired_token"), ("mailchimp", "expired_token")}:
-        pytest.skip("the vendor's token does not expire")
+    if (vendor, kind) in CANNOT:
+        pytest.skip(CANNOT[vendor, kind])
     expected = undisturbed(vendor)
     assert expected
     fault = sandbox.fault(vendor, kind, **(PAGES[vendor] | PASSING[kind]))
@@ -187,7 +224,10 @@ def test_lasting_fault_lands_nothing_and_the_next_pull_everything(
     assert rows(lake, BY_NAME[vendor]) == expected
 
 
-FIELDS = {"shopify": "updatedAt", "hubspot": "createdAt", "ga4": "event_name", "mailchimp": "status"}
+FIELDS = {"shopify": "updatedAt", "hubspot": "createdAt", "ga4": "event_name", "mailchimp": "status"} | {
+    "meta": "spend",
+    "google_ads": "date",
+}
 
 
 @every_vendor

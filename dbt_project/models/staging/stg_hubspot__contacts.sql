@@ -17,6 +17,7 @@ select
   {{ fold_width('properties.city') }} as city,
   {{ normalise_postal_code('properties.zip') }} as postal_code,
   {{ address_key('properties.address') }} as address_key,
+  nullif({{ trimmed('properties.date_of_birth') }}, '') as birth_date_as_given,
   {{ normalise_date('properties.date_of_birth') }} as birth_date,
   nullif(properties.lifecyclestage, '') as crm_stage,
   {{ replace_pattern('properties.shopify_customer_id', '[^0-9]', '') }} as shopify_customer_number,
