@@ -96,7 +96,7 @@ COMPARISONS = (
         ("birth_date",),
         "birth_date_l is null or birth_date_r is null",
         (
-            Level("same", "birth_date_l = birth_date_r", 0.80, "birth_date"),
+            Level("same", "birth_date_l = birth_date_r", 0.81, "birth_date"),
             Level(
                 "typing error",
                 "damerau_levenshtein(birth_date_l, birth_date_r) <= 1 "
@@ -107,7 +107,7 @@ COMPARISONS = (
             ),
             Level("alike", "damerau_levenshtein(birth_date_l, birth_date_r) <= 2", 0.04),
         ),
-        0.04,
+        0.03,
         0.30,
     ),
     Comparison(
@@ -278,8 +278,8 @@ class Findings:
 
     patterns: one row a distinct combination of findings; position of the level, -1 for missing. counts: how often each
     occurs. strata: in which stratum (say, accounts with contacts). is_certain: whether the pair is one person already.
-    pairs: all pairs of each stratum, candidates or not. drawn: per comparison the shares of its levels among random
-    pairs; drawn_pairs: of how many. named_pairs: per comparison how many pairs have both its field and a given name.
+    pairs: all pairs of each stratum, candidates or not. drawn: per comparison how often its levels occur among random
+    pairs. named_pairs: per comparison how many pairs have both its field and a given name.
     """
 
     patterns: np.ndarray
@@ -288,7 +288,6 @@ class Findings:
     is_certain: np.ndarray
     pairs: np.ndarray
     drawn: list[np.ndarray]
-    drawn_pairs: list[float]
     named_pairs: list[float]
 
 
@@ -314,8 +313,9 @@ def train(comparisons: list[Comparison], found: Findings, prevalence: float) -> 
     expected = [normal(np.array([*(level.expected for level in c.levels), c.different])) for c in comparisons]
     m = [share.copy() for share in expected]
     of_all = [share.copy() for share in expected]
-    u = list(found.drawn)
-    floors = [least_shares(c, n) for c, n in zip(comparisons, found.drawn_pairs, strict=True)]
+    drawn = [counts / max(float(counts.sum()), 1.0) for counts in found.drawn]
+    u = list(drawn)
+    floors = [least_shares(c, float(counts.sum())) for c, counts in zip(comparisons, found.drawn, strict=True)]
     certain = np.where(found.is_certain, found.counts, 0.0)
     open_pairs = np.maximum(found.pairs - np.bincount(found.strata, certain, len(found.pairs)), 1.0)
     share_of_one = np.full(len(found.pairs), prevalence)
@@ -328,7 +328,7 @@ def train(comparisons: list[Comparison], found: Findings, prevalence: float) -> 
         overall = float((certain.sum() + ones.sum()) / max(found.pairs.sum(), 1.0))
         overall = min(max(overall, 1e-12), 0.5)
         for k, comparison in enumerate(comparisons):
-            u[k] = normal(np.maximum((found.drawn[k] - overall * of_all[k]) / (1 - overall), floors[k]))
+            u[k] = normal(np.maximum((drawn[k] - overall * of_all[k]) / (1 - overall), floors[k]))
             for position, level in enumerate(comparison.levels):
                 if level.coincidence_like_same:
                     u[k][position] = max(u[k][position], u[k][0])

@@ -32,9 +32,10 @@ from ml.person_forms import compare_forms
 LINKED = 0.90
 REVIEW = 0.50
 # Birth dates forbid a join only where hardly anybody's own two differ; in a file full of slips they only weigh.
-SURE_BIRTH_DATES = 0.10
+SURE_BIRTH_DATES = 0.04
 SEED = 20261018
-DRAWN_PAIRS = 500_000
+# Pairs drawn at random for each field.
+DRAWN_PAIRS = 80_000
 TRAINING_PAIRS = 1_000_000
 PAIRS_A_RECORD = 40
 COLUMNS = ("record_key_left", "record_key_right", "match_probability", "match_weight", "evidence", "decided", "reason")
@@ -177,7 +178,7 @@ def score(people: People, progress: Progress) -> Scored:
         if not found:
             return nothing
         model = Model(connection, comparisons)
-        drawn = model.draw()
+        drawn = model.draw(people.forms)
         strata, pairs = stratify(people.sources)
         sampled = model.predict(
             f"SELECT * FROM candidates WHERE hash(join_key_l, join_key_r) % {found} < {TRAINING_PAIRS}"
@@ -196,7 +197,6 @@ def score(people: People, progress: Progress) -> Scored:
             patterns[:, -1].astype(bool),
             pairs,
             drawn,
-            [drawn_pairs(people.forms[c.columns[0]]) for c in comparisons],
             [count * (count - 1) / 2 for count in named],
         )
         shares = train(comparisons, found_all, 1 / len(people.keys))
@@ -237,18 +237,25 @@ class Model:
         self.api = DuckDBAPI(connection=self.connection)
         return Linker(self.api.register("forms"), settings, log_level=None)
 
-    def draw(self) -> list[np.ndarray]:
-        """The shares of each comparison's levels among random pairs, closest first."""
-        self.linker.training.estimate_u_using_random_sampling(
-            max_pairs=DRAWN_PAIRS, seed=SEED, min_count_per_level=None, num_chunks=1
-        )
-        trained = self.linker.misc.save_model_to_json()["comparisons"]
+    def draw(self, forms: pd.DataFrame) -> list[np.ndarray]:
+        """How often each comparison's levels, closest first, occur among random pairs of records that have its field.
+
+        Splink's own drawing is of all records, most of which may lack a field, and took most of a run's time.
+        """
+        chance = np.random.default_rng(SEED)
         drawn = []
-        for comparison in trained:
-            levels = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
-            share = np.array([float(level.get("u_probability") or 0.0) for level in levels])
-            drawn.append(share / share.sum() if share.sum() > 0 else np.full(len(share), 1 / len(share)))
-        return drawn
+        for position, comparison in enumerate(self.comparisons):
+            present = np.flatnonzero(forms[comparison.columns[0]].notna().to_numpy())
+            one, other = chance.choice(present, DRAWN_PAIRS), chance.choice(present, DRAWN_PAIRS)
+            pair = np.unique(np.column_stack([np.minimum(one, other), np.maximum(one, other)])[one != other], axis=0)
+            drawn.append(pd.DataFrame({"join_key_l": pair[:, 0], "join_key_r": pair[:, 1], "match_key": str(position)}))
+        self.connection.register("drawn", pd.concat(drawn, ignore_index=True))
+        found = self.predict("SELECT join_key_l, join_key_r, match_key::VARCHAR AS match_key FROM drawn")
+        counts = []
+        for position, comparison in enumerate(self.comparisons):
+            levels = levels_of(found.loc[found["match_key"] == str(position), f"gamma_{comparison.name}"], comparison)
+            counts.append(np.bincount(levels[levels >= 0], minlength=len(comparison.levels) + 1).astype(float))
+        return counts
 
     def learn(
         self, shares: Shares, people: People, sampled: pd.DataFrame, findings: np.ndarray, stratum: np.ndarray
@@ -276,8 +283,8 @@ class Model:
         predicted = self.linker.inference.predict(warning_mode="never")
         columns = ", ".join(f"gamma_{c.name}" for c in self.comparisons)
         frame = self.connection.execute(
-            f"SELECT unique_id_l AS left, unique_id_r AS right, match_weight, {columns} FROM {predicted.physical_name} "
-            "ORDER BY ALL"
+            f"SELECT unique_id_l AS left, unique_id_r AS right, match_key, match_weight, {columns} "
+            f"FROM {predicted.physical_name} ORDER BY ALL"
         ).df()
         predicted.drop_table_from_database_and_remove_from_cache()
         return frame
@@ -300,12 +307,6 @@ def levels_of(gamma: pd.Series, comparison: Comparison) -> np.ndarray:
     """Splink counts from the bottom, -1 for missing; here the closest level is 0."""
     found = gamma.to_numpy(dtype=np.int64)
     return np.where(found < 0, -1, len(comparison.levels) - found)
-
-
-def drawn_pairs(values: pd.Series) -> float:
-    """How many random pairs Splink can have compared on this field."""
-    present = float(values.notna().sum())
-    return min(present * (present - 1) / 2, DRAWN_PAIRS * (present / len(values)) ** 2)
 
 
 class Strata:
