@@ -37,7 +37,7 @@ SEED = 20261018
 # Pairs drawn at random for each field.
 DRAWN_PAIRS = 80_000
 TRAINING_PAIRS = 1_000_000
-PAIRS_A_RECORD = 40
+PAIRS_A_RECORD = 20
 COLUMNS = ("record_key_left", "record_key_right", "match_probability", "match_weight", "evidence", "decided", "reason")
 TEXT_COLUMNS = ("record_key_left", "record_key_right", "evidence", "decided", "reason")
 

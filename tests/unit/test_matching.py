@@ -107,14 +107,11 @@ def test_a_key_that_stands_twice_is_an_error() -> None:
 
 
 def test_ten_thousand_records_of_one_email_are_ten_thousand_people() -> None:
-    crowd = people(10_000, seed=2)[["record_key", "given_name", "family_name", "birth_date", "email"]]
-    crowd["given_name"] = [f"{given}{number:05d}"[::-1] for number, given in enumerate(crowd["given_name"])]
-    crowd["email"] = "everybody@example.com"
+    crowd = pd.DataFrame({"record_key": [f"a|{number:06d}" for number in range(10_000)]})
+    crowd["given_name"] = [f"{number * 7919 % 99991:05d}" for number in range(10_000)]
+    crowd["email"], crowd["city"] = "everybody@example.com", "tokyo"
     assert len(certain_links(crowd)) == 0
-    found = matching.match_people(crowd)
-    sizes = pd.Series([key for pair in linked(found) for key in pair]).value_counts()
-    print(len(linked(found)), sizes.max())
-    assert len(linked(found)) < 100 and (not len(sizes) or sizes.max() < LARGEST_CLUSTER)
+    assert not linked(matching.match_people(crowd))
 
 
 def test_birth_dates_that_contradict_keep_two_people_apart() -> None:
