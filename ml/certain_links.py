@@ -27,6 +27,7 @@ def certain_links(records: pd.DataFrame) -> pd.DataFrame:
         )
     ]
     forms["name"] = pd.Series(name, forms.index, dtype=object)
+    forms["any_name"] = forms["given"].fillna("") + "|" + forms["family"].fillna("")
     links = [by_identifier(forms, "email"), by_identifier(forms, "phone")]
     at_home = forms.dropna(subset=["name", "address", "postal_code"])
     key = "home|" + at_home["name"] + "|" + at_home["address"] + "|" + at_home["postal_code"]
@@ -39,7 +40,9 @@ def by_identifier(forms: pd.DataFrame, field: str) -> pd.DataFrame:
     known = forms.dropna(subset=[field])
     names = known.groupby(field)["name"].nunique()
     count = known[field].map(names)
-    is_linked = (count <= SHARED_BY) & (known["name"].notna() | (count <= 1))
+    # half a name is no name to join by, but a crowd of them is a crowd
+    spellings = known[field].map(known.groupby(field)["any_name"].nunique())
+    is_linked = (count <= SHARED_BY) & (spellings <= 2 * SHARED_BY) & (known["name"].notna() | (count <= 1))
     linked = known[is_linked.astype(bool)]
     name = linked["name"].where(linked[field].map(names) > 1, "")
     return pd.DataFrame({"record_key": linked["record_key"], "link_key": f"{field}|" + linked[field] + "|" + name})

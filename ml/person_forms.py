@@ -172,8 +172,10 @@ def birth_dates(values: "pd.Series[str]") -> dict[object, str | None]:
             first, second = (found[2], found[1]) if is_month_first else (found[1], found[2])
             read[value] = f"{found[3]}{int(second):02d}{int(first):02d}"
         else:
-            moment = pd.to_datetime(text, errors="coerce")
-            read[value] = None if pd.isna(moment) else f"{moment:%Y%m%d}"
+            has_year = re.search(r"(?<!\d)[12]\d{3}(?!\d)", text)
+            moment = pd.to_datetime(text, errors="coerce") if has_year else pd.NaT
+            is_read = not pd.isna(moment) and 1000 <= moment.year < 3000
+            read[value] = f"{moment.year:04d}{moment.month:02d}{moment.day:02d}" if is_read else None
     return read
 
 
