@@ -24,7 +24,7 @@ import numpy as np
 # Run as a script from any folder: `python bench/identity_scale.py`.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.resolving import engine, propagation
+from bench.resolving import engine, propagation, state
 from bench.resolving.people import write_people
 
 MEMORY = "6GB"
@@ -67,12 +67,12 @@ def measure(records: int, rounds: int, sql_rounds: int, folder: Path) -> dict[st
         tell(f"{records:,} records and a day's changes written")
         kept = folder / "kept"
         clock = time.perf_counter()
-        engine.write_rows(engine.rebuild(engine.read_people(connection, yesterday)), kept / "base.parquet")
+        state.write_rows(engine.rebuild(engine.read_people(connection, yesterday)), kept / "base.parquet")
         timed("first_build", clock)
         verdicts = [one_round(connection, kept, day, today, folder, timed, tell) for _ in range(rounds)]
         identical, ids_stable = (all(verdict[place] for verdict in verdicts) for place in (0, 1))
         engines_peak = peak_mib()
-        ours = engine.read_state(folder / "rebuilt")
+        ours = state.read_state(folder / "rebuilt")
         for _ in range(sql_rounds):
             clock = time.perf_counter()
             theirs, steps = propagation.propagate(connection, today, folder / "propagated.parquet", tell)
@@ -101,25 +101,23 @@ def one_round(connection, kept, day, today, folder, timed, tell) -> tuple[bool, 
     for path in kept.glob("day-*.parquet"):
         path.unlink()
     clock = time.perf_counter()
-    changed = engine.update(engine.read_state(kept), engine.read_people(connection, day))
-    engine.write_rows(changed, kept / "day-0001.parquet")
+    changed = engine.update(state.Kept(kept), engine.read_people(connection, day))
+    state.write_rows(changed, kept / "day-0001.parquet")
     timed("day", clock)
     tell(f"{len(changed['record']):,} rows of the state changed")
     clock = time.perf_counter()
-    before = {name: engine.read_columns(kept / "base.parquet", [name])[name] for name in ("record", "customer")}
-    engine.write_rows(
-        engine.rebuild(engine.read_people(connection, today), before), folder / "rebuilt" / "base.parquet"
-    )
+    before = {name: state.read_columns(kept / "base.parquet", [name])[name] for name in ("record", "customer")}
+    state.write_rows(engine.rebuild(engine.read_people(connection, today), before), folder / "rebuilt" / "base.parquet")
     timed("rebuild", clock)
-    updated, rebuilt = engine.read_state(kept), engine.read_state(folder / "rebuilt")
-    identical = all(np.array_equal(updated[name], rebuilt[name]) for name in engine.COLUMNS)
+    updated, rebuilt = state.read_state(kept), state.read_state(folder / "rebuilt")
+    identical = all(np.array_equal(updated[name], rebuilt[name]) for name in state.COLUMNS)
     tell(f"state after the day {'identical to' if identical else 'DIFFERS from'} the rebuild's, customer ids included")
     return identical, ids_stay(before, rebuilt)
 
 
-def ids_stay(before: engine.Rows, now: engine.Rows) -> bool:
+def ids_stay(before: state.Rows, now: state.Rows) -> bool:
     """Whether every customer whose records are all still together, and nobody else's with them, has the id it had."""
-    at, is_known = engine.places(before["record"], now["record"])
+    at, is_known = state.places(before["record"], now["record"])
     earlier = np.zeros(len(now["record"]), dtype=np.uint64)
     earlier[is_known] = before["customer"][at[is_known]]
     customers, number = np.unique(now["customer"], return_inverse=True)
@@ -133,7 +131,7 @@ def ids_stay(before: engine.Rows, now: engine.Rows) -> bool:
     return bool(whole.sum() > 0 and (customers[whole] == smallest[whole]).mean() > 0.99)
 
 
-def labels_of(records: engine.Array, groups: engine.Array) -> engine.Array:
+def labels_of(records: state.Array, groups: state.Array) -> state.Array:
     """A partition as the place of every record's first fellow, records in order of their keys."""
     groups = groups[np.argsort(records)]
     _, first, number = np.unique(groups, return_index=True, return_inverse=True)

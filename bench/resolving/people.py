@@ -1,7 +1,8 @@
 """Ten million invented person records and one day's changes, made by DuckDB as Parquet.
 
-Persons with one to five records, some chains of 50 where each record shares one identifier with the next, households on
-one phone, office mailboxes, one mailbox on a thousandth of all records, a dummy number, typing errors in names, gaps. Same `records`, same bytes.
+Persons with one to five records, some chains of 50 where each record shares one identifier with the next, households
+on one phone, office mailboxes, one mailbox on a thousandth of all records, a dummy number, typing errors in names, and
+gaps. Same `records`, same bytes.
 """
 
 from math import gcd

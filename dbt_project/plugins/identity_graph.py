@@ -2,8 +2,8 @@
 bench/identity_scale.py share.
 
 Records are numbered from 0 in the order of their keys, so the smallest number of a component stands for its smallest
-key and every build names a component alike. On Spark macros/identity.sql and steps/identity_assignments.sql say the same in
-SQL; the parity run holds them equal.
+key and every build names a component alike. On Spark macros/identity.sql and steps/identity_assignments.sql say the
+same in SQL; the parity run holds them equal.
 """
 
 from typing import Any
