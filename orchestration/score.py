@@ -63,4 +63,39 @@ def outcome(lake: Lake, model: ml.Model, metadata: dict[str, Any]) -> dg.Materia
     )
 
 
-assets = [score_assets(model) for model in ml.MODELS.values()]
+@dg.asset(
+    name="behaviour_clusters",
+    key_prefix="scores",
+    deps=[["marts", "customer_snapshots"]],
+    description="One row per customer with habits enough: the cluster of alike customers they are in, by name.",
+    group_name="score",
+    kinds={"scikitlearn", "parquet"},
+    owners=["team:data"],
+)
+def behaviour_clusters(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult:
+    """Fitted once a quarter; in between every customer is put into the cluster their newest habits are nearest to."""
+    lake = lakehouse.open()
+    dataset, snapshots = "scores/behaviour_clusters", "marts/customer_snapshots"
+    inputs = lake.fingerprint(snapshots)
+    state = f"{dataset}/state.json"
+    if lake.exists(state) and lake.read_json(state).get("inputs") == inputs and lake.files(dataset):
+        context.log.info("the snapshots are the ones that were clustered last; nothing to do")
+        return dg.MaterializeResult(metadata={"unchanged": True})
+    began = time.monotonic()
+    with lake.commit(dataset, "data") as path:
+        card = ml.cluster(lake.path(snapshots), lake.path("models"), path)
+    lake.write_json(f"{dataset}/card.json", card.to_json())
+    lake.write_json(state, {"inputs": inputs})
+    seconds = round(time.monotonic() - began, 2)
+    names = ", ".join(found.name for found in card.clusters)
+    return dg.MaterializeResult(
+        metadata={
+            "version": card.version,
+            "seconds": seconds,
+            "clusters": names,
+            "card": dg.MetadataValue.json(card.to_json()),
+        }
+    )
+
+
+assets = [*(score_assets(model) for model in ml.MODELS.values()), behaviour_clusters]

@@ -27,8 +27,9 @@ from orchestration.resources import PROJECT_ROOT, Clock, Lakehouse
 FINGERPRINTS = "marts/fingerprints.json"
 SINCE = "standing since"
 LONGEST_STANDING = timedelta(hours=24)
-# A test runs with its model unless it needs a model that this part of the graph does not build yet.
-TESTS = ("--indirect-selection", "buildable")
+# A data test runs with its model unless it needs a model that this part of the graph does not build yet. Unit tests say
+# nothing about today's data and run in `make test`.
+TESTS = ("--indirect-selection", "buildable", "--exclude-resource-type", "unit_test")
 
 # dbt stands beside this interpreter, whether or not its environment was activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -18,7 +18,7 @@ import yaml
 from connectors.lake import Lake
 
 ROOT = Path(__file__).resolve().parents[1]
-VENDORS = ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "KIZUNA", "DAGSTER", "DBT")
+VENDORS = ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "GOOGLE", "KIZUNA", "DAGSTER", "DBT")
 
 
 class Pipeline:

@@ -106,7 +106,7 @@ _SELECTS = {
         SELECT md5(lower(email)) AS id, 'list-1' AS list_id, email AS email_address,
           md5('u' || email) AS unique_email_id,
           md5('c' || email) AS contact_id, full_name, status, unsubscribe_reason, timestamp_signup, timestamp_opt,
-          last_changed, [] AS tags FROM mailchimp_members""",
+          last_changed FROM mailchimp_members""",
 }
 
 

@@ -22,12 +22,35 @@
 {% macro as_of() -%}
   {%- set given = var('as_of', env_var('KIZUNA_AS_OF', '')) | string -%}
   {%- if given -%}
-    {%- set moment = modules.datetime.datetime.fromisoformat(given.replace('Z', '+00:00')) -%}
-    {%- if moment.tzinfo -%}{%- set moment = moment.astimezone(modules.pytz.utc) -%}{%- endif -%}
+    {%- set moment = utc_text(given) -%}
   {%- else -%}
-    {%- set moment = run_started_at.astimezone(modules.pytz.utc) -%}
+    {%- set moment = run_started_at.astimezone(modules.pytz.utc).strftime("%Y-%m-%d %H:%M:%S") -%}
   {%- endif -%}
-  cast('{{ moment.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
+  cast('{{ moment }}' as timestamp)
+{%- endmacro %}
+
+{# ISO 8601 as the text of a UTC timestamp; a bare date is its midnight, a time without a zone is UTC. #}
+{% macro utc_text(given) -%}
+  {%- set moment = modules.datetime.datetime.fromisoformat((given | string).replace('Z', '+00:00')) -%}
+  {%- if moment.tzinfo -%}{%- set moment = moment.astimezone(modules.pytz.utc) -%}{%- endif -%}
+  {{ return(moment.strftime("%Y-%m-%d %H:%M:%S")) }}
+{%- endmacro %}
+
+{# The moments at which customers are looked at: the clock and every 30 days back from it, or the clock and those that
+   were asked for, e.g. `--vars '{snapshot_dates: [2026-01-01, 2026-03-31T15:00:00Z], marts: /tmp/then}'` (with `marts`
+   elsewhere, since the models in ml/ learn from the thirteen). A moment after the clock is refused: nobody knows it. #}
+{% macro snapshot_moments() -%}
+  {%- set moments = [as_of()] -%}
+  {%- for given in var('snapshot_dates', []) -%}
+    {%- set moment = "cast('" ~ utc_text(given) ~ "' as timestamp)" -%}
+    {%- if moment > as_of() -%}
+      {%- do exceptions.raise_compiler_error('snapshot_dates holds ' ~ given ~ ', which is after the as-of time ' ~ as_of()) -%}
+    {%- endif -%}
+    {%- if moment not in moments -%}{%- do moments.append(moment) -%}{%- endif -%}
+  {%- else -%}
+    {%- for steps in range(1, var('snapshot_count')) -%}{%- do moments.append(days_before(as_of(), steps * 30)) -%}{%- endfor -%}
+  {%- endfor -%}
+  {{ return(moments) }}
 {%- endmacro %}
 
 {% macro generate_schema_name(custom_schema_name, node) -%}

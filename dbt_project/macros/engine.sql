@@ -92,6 +92,16 @@
 {% macro days_after(moment, days) %}({{ moment }} + interval '{{ days }}' day){% endmacro %}
 {% macro days_before(moment, days) %}({{ moment }} - interval '{{ days }}' day){% endmacro %}
 
+{# A calendar day so many whole days later; the number may be a column. #}
+{% macro date_after(day, days) %}{{ return(adapter.dispatch('date_after', 'kizuna')(day, days)) }}{% endmacro %}
+{% macro default__date_after(day, days) %}cast({{ day }} + cast({{ days }} as integer) as date){% endmacro %}
+{% macro spark__date_after(day, days) %}date_add({{ day }}, cast({{ days }} as int)){% endmacro %}
+
+{# A moment and a whole number of seconds that differs by row. #}
+{% macro seconds_after(moment, seconds) %}{{ return(adapter.dispatch('seconds_after', 'kizuna')(moment, seconds)) }}{% endmacro %}
+{% macro default__seconds_after(moment, seconds) %}({{ moment }} + to_seconds({{ seconds }})){% endmacro %}
+{% macro spark__seconds_after(moment, seconds) %}timestampadd(second, {{ seconds }}, {{ moment }}){% endmacro %}
+
 {# A ratio of two exact numbers as a double, null when there is nothing to divide by. Sums stay decimals and integers
    until here, so that the order rows are added in cannot change the last bit. #}
 {% macro ratio(numerator, denominator) -%}

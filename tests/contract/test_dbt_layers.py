@@ -9,7 +9,7 @@ import pytest
 from tests.dbt_build import PROJECT, dbt
 
 # The flow. A model may read what stands left of it, or its own layer.
-LAYERS = ["staging", "identity", "customers", "consent", "features", "profiles", "audiences"]
+LAYERS = ["staging", "identity", "customers", "consent", "journeys", "features", "profiles", "segments", "audiences"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from connectors.extract import PullFailed, pull
 from connectors.lake import Lake
 from connectors.landing import current_rows
 from connectors.sandbox.server import Sandbox
+from connectors.sandbox.state import copy_prepared
+from connectors.sandbox.world import World
 from connectors.sources import SOURCES, ga4, hubspot, mailchimp
 from connectors.stream import Source
+from tests.conftest import PACE
 
 BY_NAME = {source.name: source for source in SOURCES}
 # One stream a vendor; small, but of several pages (see `small_pages`).
@@ -33,8 +36,25 @@ PAGES = {
 every_vendor = pytest.mark.parametrize("vendor", list(STREAM))
 
 
+@pytest.fixture(scope="module")
+def running(world: World, prepared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for all of them: faults spoil what vendors answer, never what they hold."""
+    directory = tmp_path_factory.mktemp("faults") / "sandbox"
+    copy_prepared(prepared_state, directory)
+    with Sandbox(world, directory, pace=PACE) as sandbox:
+        sandbox.execute("DELETE FROM ga4_events WHERE table_date < '20261016'")
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    running.requests.clear()
+    yield running
+    running.faults.clear()
+
+
 @pytest.fixture(autouse=True)
-def small_pages(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several pages from little data, and patience for a second or two."""
     monkeypatch.setattr(hubspot, "LIST_PAGE", 40)
     monkeypatch.setattr(mailchimp, "PAGE", 30)
@@ -45,7 +65,6 @@ def small_pages(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setattr("connectors.http.FIRST_WAIT_SECONDS", 0.05)
     monkeypatch.setenv("KIZUNA_AS_OF", "2026-10-18T15:00:00Z")
     monkeypatch.setenv("KIZUNA_RETRY_SECONDS", "20")
-    sandbox.execute("DELETE FROM ga4_events WHERE table_date < '20261016'")
 
 
 def rows(lake: Lake, source: Source) -> dict[tuple[Any, ...], str]:
@@ -67,7 +86,7 @@ def rows(lake: Lake, source: Source) -> dict[tuple[Any, ...], str]:
 
 @pytest.fixture(scope="module")
 def landed() -> dict[str, dict[tuple[Any, ...], str]]:
-    """Vendor → what a pull without any fault landed; every sandbox holds the same."""
+    """Vendor → what a pull without any fault landed."""
     return {}
 
 

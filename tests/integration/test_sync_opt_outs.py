@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import pytest
 import requests
@@ -11,6 +12,7 @@ import requests
 from connectors import sync
 from connectors.audience import Audience
 from connectors.destinations import configured
+from connectors.lake import Lake
 from tests.shop import AS_OF, empty, empty_sandbox, people, put_on_list, statuses, write_audience, write_people
 
 AUDIENCES = [
@@ -33,11 +35,16 @@ def running(tmp_path_factory):
 @pytest.fixture
 def sandbox(running, lake):
     empty(running)
-    write_people(lake, EVERYBODY)
-    for audience in AUDIENCES:
-        write_audience(lake, audience.name, {person.customer_id: 0.5 for person in EVERYBODY})
+    lay_out(lake, EVERYBODY)
     yield running
     assert_nobody_was_subscribed(running)
+
+
+def lay_out(lake, persons):
+    """A shop that wants everybody in every audience."""
+    write_people(lake, persons)
+    for audience in AUDIENCES:
+        write_audience(lake, audience.name, {person.customer_id: 0.5 for person in persons})
 
 
 def assert_nobody_was_subscribed(sandbox):
@@ -68,37 +75,94 @@ def by_the_person(sandbox, method, path, body=None):
     assert answer.ok, answer.text
 
 
-@pytest.mark.parametrize("self_unsubscribed", [True, False], ids=["by the person", "by staff"])
-@pytest.mark.parametrize("status", MUST_BE_OUT)
-def test_who_opts_out_between_two_pushes_is_out_of_every_audience(sandbox, lake, status, self_unsubscribed):
-    push(sandbox, lake)
-    assert all(ANNA.email in sandbox.members("mailchimp", audience.name) for audience in AUDIENCES)
-    put_on_list(sandbox, ANNA.email, status, self_unsubscribed)
+WAYS_OUT = [(status, by_themselves) for status in MUST_BE_OUT for by_themselves in (True, False)]
+STATUSES = MUST_BE_OUT + MAY_STAY
+
+
+@dataclass
+class Evening:
+    """What the audiences and the list held after a push."""
+
+    results: list[sync.SyncResult]
+    members: dict[str, list[str]]
+    statuses: dict[str, str]
+
+
+def evening(sandbox, lake):
     results = push(sandbox, lake)
-    for audience, result in zip(AUDIENCES, results, strict=True):
-        assert ANNA.email not in sandbox.members("mailchimp", audience.name)
-        assert result.removed == 1 and result.blocked == {"vendor_opt_out": 1} and result.is_in_step
-    assert statuses(sandbox)[ANNA.email] == status
-    again = push(sandbox, lake)
-    assert [(r.added, r.removed, r.updated) for r in again] == [(0, 0, 0)] * 2
-    assert statuses(sandbox)[ANNA.email] == status
+    members = {audience.name: sandbox.members("mailchimp", audience.name) for audience in AUDIENCES}
+    return Evening(results, members, statuses(sandbox))
+
+
+@pytest.fixture(scope="module")
+def evenings(tmp_path_factory):
+    """Three pushes to as many people as there are ways out and six more; between the first two each went their way."""
+    folder = tmp_path_factory.mktemp("evenings")
+    with empty_sandbox(folder) as sandbox:
+        lake, persons = Lake(folder / "lake"), people(len(WAYS_OUT) + 6)
+        lay_out(lake, persons)
+        told = [evening(sandbox, lake)]
+        for person, (status, by_themselves) in zip(persons, WAYS_OUT, strict=False):
+            put_on_list(sandbox, person.email, status, by_themselves)
+        told += [evening(sandbox, lake), evening(sandbox, lake)]
+        assert_nobody_was_subscribed(sandbox)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(number, status) for number, (status, _) in enumerate(WAYS_OUT)],
+    ids=[f"{status}-{'by the person' if themselves else 'by staff'}" for status, themselves in WAYS_OUT],
+)
+def test_who_opts_out_between_two_pushes_is_out_of_every_audience(evenings, number, status):
+    before, after, again = evenings
+    email = people(number + 1)[number].email
+    for audience in AUDIENCES:
+        assert email in before.members[audience.name]
+        assert email not in after.members[audience.name] and email not in again.members[audience.name]
+    assert after.statuses[email] == again.statuses[email] == status
+
+
+def test_each_of_them_is_counted_once_and_the_next_push_changes_nothing(evenings):
+    _, after, again = evenings
+    for result in after.results:
+        assert result.removed == len(WAYS_OUT) and result.blocked == {"vendor_opt_out": len(WAYS_OUT)}
+        assert result.is_in_step and result.confirmed == 6
+    assert [(r.added, r.removed, r.updated) for r in again.results] == [(0, 0, 0)] * 2
+
+
+@pytest.fixture(scope="module")
+def first_evening(tmp_path_factory):
+    """The first push to six people and one more for each status somebody already has on the list."""
+    folder = tmp_path_factory.mktemp("first-evening")
+    with empty_sandbox(folder) as sandbox:
+        lake, persons = Lake(folder / "lake"), people(len(STATUSES) + 6)
+        lay_out(lake, persons)
+        for person, status in zip(persons, STATUSES, strict=False):
+            put_on_list(sandbox, person.email, status)
+        told = evening(sandbox, lake)
+        assert_nobody_was_subscribed(sandbox)
+    return told
 
 
 @pytest.mark.parametrize("status", MUST_BE_OUT)
-def test_who_opted_out_before_the_first_push_never_comes_in(sandbox, lake, status):
-    put_on_list(sandbox, ANNA.email, status)
-    for result in push(sandbox, lake):
-        assert result.blocked == {"vendor_opt_out": 1} and result.confirmed == 5 and result.is_in_step
-    assert ANNA.email not in sandbox.members("mailchimp", "vip")
-    assert statuses(sandbox)[ANNA.email] == status
+def test_who_opted_out_before_the_first_push_never_comes_in(first_evening, status):
+    email = people(len(STATUSES))[STATUSES.index(status)].email
+    assert not [name for name, members in first_evening.members.items() if email in members]
+    assert first_evening.statuses[email] == status
 
 
 @pytest.mark.parametrize("status", MAY_STAY)
-def test_who_may_be_reached_stays_in_with_the_status_they_have(sandbox, lake, status):
-    put_on_list(sandbox, ANNA.email, status)
-    for result in push(sandbox, lake):
-        assert result.blocked == {} and result.confirmed == 6
-    assert statuses(sandbox)[ANNA.email] == status
+def test_who_may_be_reached_stays_in_with_the_status_they_have(first_evening, status):
+    email = people(len(STATUSES))[STATUSES.index(status)].email
+    assert all(email in members for members in first_evening.members.values())
+    assert first_evening.statuses[email] == status
+
+
+def test_all_others_come_in_and_only_who_opted_out_is_blocked(first_evening):
+    for result in first_evening.results:
+        assert result.blocked == {"vendor_opt_out": len(MUST_BE_OUT)} and result.is_in_step
+        assert result.confirmed == len(MAY_STAY) + 6
 
 
 def test_newcomers_are_transactional(sandbox, lake):
@@ -106,26 +170,28 @@ def test_newcomers_are_transactional(sandbox, lake):
     assert set(statuses(sandbox).values()) == {"transactional"}
 
 
-@pytest.mark.parametrize("status", MUST_BE_OUT)
-def test_opt_out_between_plan_and_apply_wins(sandbox, lake, status):
+def test_opt_out_between_plan_and_apply_wins(sandbox, lake):
     destination = configured(sandbox.environment())["mailchimp"]
     plan = sync.make_plan(lake, AUDIENCES[0], destination, AS_OF)
     assert plan.added == 6
-    put_on_list(sandbox, ANNA.email, status)
+    gone = EVERYBODY[: len(MUST_BE_OUT)]
+    for person, status in zip(gone, MUST_BE_OUT, strict=True):
+        put_on_list(sandbox, person.email, status)
     result = sync.apply(lake, plan, destination)
-    assert result.added == 5 and result.blocked == {"vendor_opt_out": 1}
-    assert ANNA.email not in sandbox.members("mailchimp", "vip")
+    assert result.added == 2 and result.blocked == {"vendor_opt_out": 4}
+    assert sandbox.members("mailchimp", "vip") == sorted(person.email for person in EVERYBODY[len(gone) :])
 
 
-@pytest.mark.parametrize("status", MUST_BE_OUT)
-def test_member_who_opts_out_between_plan_and_apply_is_removed_though_not_planned(sandbox, lake, status):
+def test_member_who_opts_out_between_plan_and_apply_is_removed_though_not_planned(sandbox, lake):
     push(sandbox, lake)
     destination = configured(sandbox.environment())["mailchimp"]
     plan = sync.make_plan(lake, AUDIENCES[0], destination, AS_OF)
     assert plan.is_empty
-    put_on_list(sandbox, ANNA.email, status)
-    assert sync.apply(lake, plan, destination).removed == 1
-    assert ANNA.email not in sandbox.members("mailchimp", "vip")
+    gone = EVERYBODY[: len(MUST_BE_OUT)]
+    for person, status in zip(gone, MUST_BE_OUT, strict=True):
+        put_on_list(sandbox, person.email, status)
+    assert sync.apply(lake, plan, destination).removed == 4
+    assert sandbox.members("mailchimp", "vip") == sorted(person.email for person in EVERYBODY[len(gone) :])
 
 
 def test_opt_outs_are_followed_though_a_guard_on_removals_is_tight(sandbox, lake):

@@ -15,11 +15,16 @@ select
   coalesce(products.category, 'uncategorised') as category,
   lines.quantity,
   lines.current_quantity,
+  -- what a vendor's error cannot turn into a purchase of less than nothing or of more than was ordered
+  case when orders.is_cancelled then 0 else least(greatest(lines.current_quantity, 0), lines.quantity) end as net_quantity,
   lines.original_unit_price,
   lines.discounted_unit_price,
   {{ money('lines.discounted_unit_price * lines.quantity') }} as line_total,
-  {{ money('case when orders.is_cancelled then 0 else lines.discounted_unit_price * lines.current_quantity end') }}
-    as net_line_total
+  {{ money(
+    'case when orders.is_cancelled then 0 '
+    ~ 'else lines.discounted_unit_price * least(greatest(lines.current_quantity, 0), lines.quantity) end'
+  ) }} as net_line_total,
+  orders.currency
 from {{ ref('stg_shopify__order_lines') }} as lines
 inner join {{ ref('orders') }} as orders on lines.order_id = orders.order_id
 left join {{ ref('stg_shopify__products') }} as products on lines.product_id = products.product_id

@@ -19,6 +19,7 @@ refunds as (
     order_id,
     {{ money('sum(refund_amount)') }} as refunded_total
   from {{ ref('stg_shopify__refunds') }}
+  where refund_amount >= 0
   group by order_id
 ),
 
@@ -44,14 +45,14 @@ select
   orders.currency,
   orders.order_total,
   orders.subtotal,
-  coalesce(orders.discount_total, {{ money('0') }}) as discount_total,
+  {{ money('greatest(coalesce(orders.discount_total, 0), 0)') }} as discount_total,
   coalesce(orders.tax_total, {{ money('0') }}) as tax_total,
   coalesce(orders.shipping_total, {{ money('0') }}) as shipping_total,
-  coalesce(refunds.refunded_total, orders.refunded_total, {{ money('0') }}) as refunded_total,
+  {{ money('greatest(coalesce(refunds.refunded_total, orders.refunded_total, 0), 0)') }} as refunded_total,
   -- what the shop kept; a cancelled order keeps nothing, and nobody is paid more than they gave
   case
     when orders.cancelled_at is not null then {{ money('0') }}
-    else {{ money("greatest(orders.order_total - coalesce(refunds.refunded_total, orders.refunded_total, 0), 0)") }}
+    else {{ money("greatest(orders.order_total - greatest(coalesce(refunds.refunded_total, orders.refunded_total, 0), 0), 0)") }}
   end as net_total
 from orders
 left join accounts on orders.shopify_customer_id = accounts.record_id

@@ -58,11 +58,16 @@ purchases_then as (
     purchases.customer_id,
     purchases.category,
     count(*) as category_order_count,
-    {% for days in [14, 30, 90] -%}
+    {% for days in [14, 30, 90, 180] -%}
     sum(case when {{ days_between('purchases.ordered_at', 'largest.as_of') }} < {{ days }} then 1 else 0 end)
       as category_orders_{{ days }}d,
     {% endfor -%}
     {{ money('sum(purchases.spend)') }} as category_spend,
+    {% for days in [90, 180] -%}
+    {{ money(
+      'sum(case when ' ~ days_between('purchases.ordered_at', 'largest.as_of') ~ ' < ' ~ days ~ ' then purchases.spend else 0 end)'
+    ) }} as category_spend_{{ days }}d,
+    {% endfor -%}
     sum(purchases.item_count) as category_item_count,
     min(purchases.ordered_at) as first_ordered_at,
     max(purchases.ordered_at) as last_ordered_at
@@ -108,8 +113,11 @@ select
   customers_then.as_of,
   largest.category,
   cast(coalesce(purchases_then.category_order_count, 0) as bigint) as category_order_count,
-  {% for days in [14, 30, 90] -%}
+  {% for days in [14, 30, 90, 180] -%}
   cast(coalesce(purchases_then.category_orders_{{ days }}d, 0) as bigint) as category_orders_{{ days }}d,
+  {% endfor -%}
+  {% for days in [90, 180] -%}
+  coalesce(cast(purchases_then.category_spend_{{ days }}d as double), 0) as category_spend_{{ days }}d,
   {% endfor -%}
   {{ days_between('purchases_then.last_ordered_at', 'customers_then.as_of') }} as days_since_category_order,
   {{ ratio(

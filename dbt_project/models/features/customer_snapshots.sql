@@ -38,8 +38,23 @@ refunds_then as (
   from {{ ref('stg_shopify__refunds') }} as refunds
   inner join {{ ref('orders') }} as orders on refunds.order_id = orders.order_id
   inner join {{ ref('snapshot_dates') }} as dates on refunds.refunded_at < dates.as_of
-  where orders.customer_id is not null
+  where orders.customer_id is not null and orders.currency = {{ shop_currency() }} and refunds.refund_amount >= 0
   group by dates.as_of, orders.customer_id
+),
+
+-- how many of the customer's gaps were longer than the silence is by then
+longer_gaps as (
+  select
+    orders_then.as_of,
+    orders_then.customer_id,
+    count(*) as longer_gap_count
+  from orders_then
+  inner join {{ ref('order_facts') }} as facts
+    on
+      orders_then.customer_id = facts.customer_id
+      and orders_then.as_of > facts.ordered_at
+      and {{ days_between('orders_then.last_ordered_at', 'orders_then.as_of') }} * 24 < facts.gap_hours
+  group by orders_then.as_of, orders_then.customer_id
 ),
 
 next_orders as (
@@ -59,7 +74,12 @@ joined as (
     orders_then.*,
     {{ days_between('orders_then.last_ordered_at', 'orders_then.as_of') }} as days_since_last_order,
     {{ days_between('orders_then.first_ordered_at', 'orders_then.as_of') }} as tenure_days,
+    {{ days_between('orders_then.second_last_ordered_at', 'orders_then.as_of') }} as days_since_second_last_order,
+    {{ days_between('orders_then.third_last_ordered_at', 'orders_then.as_of') }} as days_since_third_last_order,
     {{ ratio('orders_then.gap_hours', 'orders_then.gap_count * 24') }} as mean_gap_days,
+    longer_gaps.longer_gap_count,
+    carts_then.open_carts_30d,
+    coalesce(consents_then.email_decision = 'granted', false) as has_email_consent,
     {{ days_between('visits_then.last_visited_at', 'orders_then.as_of') }} as days_since_last_session,
     visits_then.sessions_7d,
     visits_then.sessions_30d,
@@ -76,6 +96,11 @@ joined as (
   left join visits_then on orders_then.as_of = visits_then.as_of and orders_then.customer_id = visits_then.customer_id
   left join breadth on orders_then.as_of = breadth.as_of and orders_then.customer_id = breadth.customer_id
   left join refunds_then on orders_then.as_of = refunds_then.as_of and orders_then.customer_id = refunds_then.customer_id
+  left join longer_gaps on orders_then.as_of = longer_gaps.as_of and orders_then.customer_id = longer_gaps.customer_id
+  left join {{ ref('snapshot_carts') }} as carts_then
+    on orders_then.as_of = carts_then.as_of and orders_then.customer_id = carts_then.customer_id
+  left join {{ ref('snapshot_consents') }} as consents_then
+    on orders_then.as_of = consents_then.as_of and orders_then.customer_id = consents_then.customer_id
   left join next_orders on orders_then.as_of = next_orders.as_of and orders_then.customer_id = next_orders.customer_id
 )
 
@@ -83,6 +108,8 @@ select
   customer_id,
   as_of,
   days_since_last_order,
+  days_since_second_last_order,
+  days_since_third_last_order,
   tenure_days,
   cast(order_count as bigint) as order_count,
   {% for days in [7, 14, 30, 60, 90, 180] -%}
@@ -97,6 +124,7 @@ select
   {{ ratio('longest_gap_hours', '24') }} as longest_gap_days,
   {{ ratio('days_since_last_order', 'mean_gap_days') }} as recency_to_gap,
   {{ ratio('days_since_last_order * 24', 'longest_gap_hours') }} as recency_to_longest_gap,
+  {{ ratio('case when gap_count > 0 then coalesce(longer_gap_count, 0) end', 'gap_count') }} as longer_gap_rate,
   {{ ratio('orders_30d * 3', 'orders_90d') }} as order_trend,
   {{ ratio('spend_30d * 3', 'spend_90d') }} as spend_trend,
   cast(active_weeks_84d as bigint) as active_weeks_84d,
@@ -118,10 +146,12 @@ select
   coalesce({{ ratio('refunded_total', 'spend') }}, 0) as refunded_rate,
   days_since_last_session,
   {% for feature in [
-    'sessions_7d', 'sessions_30d', 'sessions_90d', 'product_views_30d', 'cart_additions_30d', 'unbought_cart_sessions_30d'
+    'sessions_7d', 'sessions_30d', 'sessions_90d', 'product_views_30d', 'cart_additions_30d', 'unbought_cart_sessions_30d',
+    'open_carts_30d'
   ] -%}
   cast(coalesce({{ feature }}, 0) as bigint) as {{ feature }},
   {% endfor -%}
+  has_email_consent,
   case
     when {{ days_after('as_of', var('churn_window_days')) }} <= {{ as_of() }}
       then coalesce(next_ordered_at >= {{ days_after('as_of', var('churn_window_days')) }}, true)

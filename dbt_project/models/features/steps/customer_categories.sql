@@ -5,7 +5,7 @@ select
   ordered_at,
   order_id,
   sum(quantity) as item_count,
-  {{ money('sum(line_total)') }} as spend
+  {{ money('sum(case when currency = ' ~ shop_currency() ~ ' then line_total else 0 end)') }} as spend
 from {{ ref('order_lines') }}
 where customer_id is not null
 group by customer_id, category, ordered_at, order_id

@@ -25,6 +25,9 @@ select
   {% endfor -%}
   min(ordered_at) as first_ordered_at,
   max(ordered_at) as last_ordered_at,
+  -- the orders before an order are never later than those before a later one
+  max(previous_ordered_at) as second_last_ordered_at,
+  max(second_previous_ordered_at) as third_last_ordered_at,
   sum(gap_hours) as gap_hours,
   sum(gap_hours * gap_hours) as squared_gap_hours,
   count(gap_hours) as gap_count,

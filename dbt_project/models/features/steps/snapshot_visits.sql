@@ -1,12 +1,40 @@
 -- what a customer's visits and baskets before a snapshot add up to
-with visits_then as (
+with dates as (
+  select * from {{ ref('snapshot_dates') }}
+),
+
+visits as (
+  select * from {{ ref('sessions') }}
+  where customer_id is not null
+),
+
+-- a visit under way at the snapshot counts with what had happened by then
+begun as (
   select
     dates.as_of,
-    sessions.*,
-    {{ days_between('sessions.started_at', 'dates.as_of') }} as age_days
-  from {{ ref('sessions') }} as sessions
-  inner join {{ ref('snapshot_dates') }} as dates on sessions.started_at < dates.as_of
-  where sessions.customer_id is not null
+    visits.session_id,
+    sum(case when events.event_name = 'view_item' then 1 else 0 end) as product_view_count,
+    sum(case when events.event_name = 'add_to_cart' then 1 else 0 end) as cart_addition_count,
+    sum(case when events.event_name = 'purchase' then 1 else 0 end) as purchase_count
+  from visits
+  inner join dates on visits.started_at < dates.as_of and visits.ended_at >= dates.as_of
+  inner join {{ ref('stg_ga4__events') }} as events
+    on visits.session_id = events.session_id and dates.as_of > events.event_at
+  group by dates.as_of, visits.session_id
+),
+
+visits_then as (
+  select
+    dates.as_of,
+    visits.customer_id,
+    visits.started_at,
+    coalesce(begun.product_view_count, visits.product_view_count) as product_view_count,
+    coalesce(begun.cart_addition_count, visits.cart_addition_count) as cart_addition_count,
+    coalesce(begun.purchase_count, visits.purchase_count) as purchase_count,
+    {{ days_between('visits.started_at', 'dates.as_of') }} as age_days
+  from visits
+  inner join dates on visits.started_at < dates.as_of
+  left join begun on dates.as_of = begun.as_of and visits.session_id = begun.session_id
 )
 
 select

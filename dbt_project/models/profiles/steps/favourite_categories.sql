@@ -14,17 +14,12 @@ with categories as (
 
 vendors as (
   select
-    lines.customer_id,
-    products.vendor,
-    row_number() over (partition by lines.customer_id order by count(*) desc, products.vendor asc) as vendor_rank
-  from {{ ref('order_lines') }} as lines
-  inner join {{ ref('stg_shopify__products') }} as products on lines.product_id = products.product_id
-  where
-    lines.customer_id is not null
-    and products.vendor is not null
-    and lines.ordered_at < {{ as_of() }}
-    and lines.ordered_at >= {{ days_before(as_of(), 365) }}
-  group by lines.customer_id, products.vendor
+    customer_id,
+    vendor,
+    row_number() over (partition by customer_id order by sum(line_count_365d) desc, vendor asc) as vendor_rank
+  from {{ ref('purchase_totals') }}
+  where vendor <> 'unknown' and line_count_365d > 0
+  group by customer_id, vendor
 ),
 
 top_categories as (

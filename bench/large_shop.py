@@ -1,0 +1,287 @@
+"""A shop of any size written straight into the raw lake, in each source's own shape; every value is a hash of its row.
+
+`write_shop` writes the first year, `write_day` one more day of it: new and changed orders, customers and contacts of a
+hundredth of the customers, and the day's events. The same seed and size give the same rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+
+from connectors.lake import Lake
+from connectors.landing import declare
+from connectors.sources import SOURCES
+from connectors.stream import LANDING_COLUMNS
+
+START = datetime(2025, 10, 19)
+DAYS = 365
+NOW = START + timedelta(days=DAYS)
+ORDERS_A_CUSTOMER = 10
+EVENTS_A_CUSTOMER = 50
+EVENTS_A_SESSION = 5
+PRODUCTS = 20_000
+CATEGORIES = 200
+ROWS_AT_ONCE = 1_000_000
+CHANGED_SHARE = 0.01
+
+Told = Callable[[str, int], None]
+"""Takes a stream's name and how many rows of it are written so far."""
+
+MACROS = """
+CREATE OR REPLACE MACRO chance(salt, i) AS (hash(salt, i) % 1000003) / 1000003.0;
+CREATE OR REPLACE MACRO pick(salt, i, n) AS (hash(salt, i) % n::UBIGINT)::BIGINT;
+CREATE OR REPLACE MACRO gid(kind, i) AS 'gid://shopify/' || kind || '/' || i;
+CREATE OR REPLACE MACRO usd(value) AS struct_pack(amount := value::DECIMAL(18, 4), currencyCode := 'USD');
+CREATE OR REPLACE MACRO shop_money(value) AS struct_pack(shopMoney := usd(value));
+CREATE OR REPLACE MACRO email_of(c) AS 'person' || c || '@example' || (c % 40) || '.jp';
+CREATE OR REPLACE MACRO phone_of(c) AS '+8190' || lpad((c % 100000000)::VARCHAR, 8, '0');
+CREATE OR REPLACE MACRO family_of(c) AS
+    ['佐藤', '鈴木', '高橋', '田中', '伊藤', '渡辺', '山本', '中村', '小林', '加藤'][1 + pick('family', c, 10)];
+CREATE OR REPLACE MACRO given_of(c) AS
+    ['太郎', '花子', '健', '美咲', '翔', '葵', '大輔', '陽菜', '直樹', '結衣'][1 + pick('given', c, 10)] || (c % 997);
+CREATE OR REPLACE MACRO price_of(p) AS (100 + pick('price', p, 9900)) / 100.0;
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything; `share` of 1 is the whole year, smaller is a day's part of it."""
+
+    customers: int
+
+    @property
+    def orders(self) -> int:
+        return self.customers * ORDERS_A_CUSTOMER
+
+    @property
+    def events(self) -> int:
+        return self.customers * EVENTS_A_CUSTOMER
+
+
+def write_shop(lake: Lake, size: Size, tell: Told) -> None:
+    """The year that ends at `NOW`, for every stream of the sources it fills; the others are empty."""
+    for source in SOURCES:
+        declare(source.name, source.streams, lake)
+    with lake.connect() as connection:
+        writer = Writer(connection, lake, tell)
+        writer.copy("shopify/products", products(), PRODUCTS)
+        for low, high in parts(size.customers):
+            writer.copy("shopify/customers", customers(f"range({low}, {high})", START), high)
+            writer.copy("hubspot/contacts", contacts(f"range({low}, {high})", START), high)
+            writer.copy("mailchimp/members", members(f"range({low}, {high})", START), high)
+        for low, high in parts(size.orders):
+            writer.copy("shopify/orders", orders(f"range({low}, {high})", size, START, DAYS), high)
+        for low, high in parts(size.customers):
+            writer.copy("shopify/abandoned_checkouts", checkouts(f"range({low}, {high})", START, DAYS), high)
+        a_day = size.events // DAYS
+        for day in range(DAYS):
+            writer.copy_day(START + timedelta(days=day), day * a_day, a_day, size)
+
+
+def write_day(lake: Lake, size: Size, tell: Told) -> None:
+    """The day after: a hundredth of the customers and orders, new and changed alike, and one day's events."""
+    changed, fresh = int(size.customers * CHANGED_SHARE / 2), int(size.customers * CHANGED_SHARE / 2)
+    some = f"(SELECT pick('changed', i, {size.customers}) FROM range(0, {changed}) AS t (i) GROUP BY 1)"
+    with lake.connect() as connection:
+        writer = Writer(connection, lake, tell)
+        new = f"range({size.customers}, {size.customers + fresh})"
+        for rows in (some, new):
+            writer.copy("shopify/customers", customers(rows, NOW), changed)
+            writer.copy("hubspot/contacts", contacts(rows, NOW), changed)
+        a_day = size.orders // 200
+        grown = Size(size.customers + fresh)
+        writer.copy("shopify/orders", orders(f"range({size.orders}, {size.orders + a_day})", grown, NOW, 1), a_day)
+        again = f"(SELECT pick('again', i, {size.orders}) FROM range(0, {a_day}) AS t (i) GROUP BY 1)"
+        writer.copy("shopify/orders", orders(again, size, START, DAYS, changed_at=NOW), a_day)
+        writer.copy_day(NOW, size.events, int(size.events * CHANGED_SHARE), grown)
+
+
+def parts(total: int) -> Iterator[tuple[int, int]]:
+    for low in range(0, total, ROWS_AT_ONCE):
+        yield low, min(low + ROWS_AT_ONCE, total)
+
+
+class Writer:
+    """Commits queries as raw files, with every declared column in place and the columns that landing adds."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, lake: Lake, tell: Told) -> None:
+        self.connection, self.lake, self.tell = connection, lake, tell
+        connection.execute(MACROS)
+        self.types: Mapping[str, Mapping[str, str]] = {
+            f"{source.name}/{stream.name}": dict(stream.types) | dict(LANDING_COLUMNS)
+            for source in SOURCES
+            for stream in source.streams
+        }
+
+    def copy(self, stream: str, query: str, done: int, name: str | None = None) -> None:
+        """Commit the rows of `query`; columns it does not name are null."""
+        given = self.connection.sql(query).columns
+        types = self.types[stream]
+        landing = {
+            "_extra": "NULL",
+            "_landed_at": f"TIMESTAMP '{NOW}'",
+            "_is_deleted": "false",
+            "_row_hash": "md5(CAST(row AS VARCHAR))",
+        }
+        chosen = ", ".join(
+            f"CAST({f'row.{column}' if column in given else landing.get(column, 'NULL')} AS {type_}) AS {column}"
+            for column, type_ in types.items()
+        )
+        with self.lake.commit(f"raw/{stream}", name) as path:
+            self.connection.execute(f"COPY (SELECT {chosen} FROM ({query}) AS row) TO '{path}' (FORMAT parquet)")
+        self.tell(stream, done)
+
+    def copy_day(self, day: datetime, first: int, rows: int, size: Size) -> None:
+        table = day.strftime("%Y%m%d")
+        self.copy("ga4/events", events(day, first, rows, size), first + rows, table)
+
+
+def products() -> str:
+    return f"""
+        SELECT gid('Product', i) AS id, 'Product ' || i AS title, 'Manufacturer ' || (i % 300) AS vendor,
+            'Category ' || (i % {CATEGORIES}) AS productType, 'product-' || i AS handle, 'ACTIVE' AS status,
+            ['GROCERY', CASE WHEN i % 4 = 0 THEN 'Private' ELSE 'National' END] AS tags,
+            TIMESTAMP '{START}' AS createdAt, TIMESTAMP '{START}' AS updatedAt,
+            [struct_pack(id := gid('ProductVariant', i), sku := i::VARCHAR, title := 'Default',
+                price := price_of(i)::DECIMAL(18, 4))] AS variants
+        FROM range(0, {PRODUCTS}) AS t (i)"""
+
+
+def customers(rows: str, at: datetime) -> str:
+    return f"""
+        SELECT gid('Customer', c) AS id, c::VARCHAR AS legacyResourceId, TIMESTAMP '{START}' AS createdAt,
+            TIMESTAMP '{at}' + to_seconds(pick('touched', c, 80000)) AS updatedAt,
+            given_of(c) AS firstName, family_of(c) AS lastName, 'ja' AS locale, 'ENABLED' AS state,
+            []::VARCHAR[] AS tags, true AS verifiedEmail,
+            struct_pack(emailAddress := email_of(c),
+                marketingState := CASE WHEN chance('mail', c) < 0.6 THEN 'SUBSCRIBED' ELSE 'UNSUBSCRIBED' END,
+                marketingOptInLevel := 'SINGLE_OPT_IN', marketingUpdatedAt := TIMESTAMP '{START}',
+                validFormat := true) AS defaultEmailAddress,
+            struct_pack(phoneNumber := phone_of(c), smsMarketingConsent := NULL) AS defaultPhoneNumber,
+            struct_pack(address1 := '中央' || (c % 9 + 1) || '丁目' || (c % 30 + 1) || '-' || (c % 20 + 1),
+                address2 := NULL, city := '港区', provinceCode := 'JP-13', countryCodeV2 := 'JP',
+                zip := lpad((1000000 + c % 80000)::VARCHAR, 7, '0'), phone := NULL) AS defaultAddress
+        FROM {rows} AS t (c)"""
+
+
+def contacts(rows: str, at: datetime) -> str:
+    """A third of the customers stand in the CRM too; one in ten of those under another address."""
+    return f"""
+        SELECT c::VARCHAR AS id, TIMESTAMP '{START}' AS createdAt, TIMESTAMP '{at}' AS updatedAt, false AS archived,
+            struct_pack(
+                email := CASE WHEN chance('other', c) < 0.1 THEN 'other' ELSE '' END || email_of(c),
+                firstname := given_of(c), lastname := family_of(c), phone := phone_of(c), mobilephone := NULL,
+                address := NULL, city := '港区', state := '東京都', zip := NULL, country := 'Japan',
+                date_of_birth := strftime(DATE '1950-01-01' + pick('born', c, 20000)::INTEGER, '%Y-%m-%d'),
+                lifecyclestage := 'customer', company := NULL, shopify_customer_id := NULL, hs_email_optout := NULL,
+                hs_merged_object_ids := NULL, lastmodifieddate := NULL) AS properties
+        FROM {rows} AS t (c) WHERE chance('contact', c) < 0.33"""
+
+
+def members(rows: str, at: datetime) -> str:
+    return f"""
+        SELECT md5(email_of(c)) AS id, 'list' AS list_id, email_of(c) AS email_address,
+            md5('u' || c) AS unique_email_id,
+            CASE WHEN chance('left', c) < 0.1 THEN 'unsubscribed' ELSE 'subscribed' END AS status,
+            TIMESTAMP '{at}' AS timestamp_signup, TIMESTAMP '{at}' AS timestamp_opt, TIMESTAMP '{at}' AS last_changed
+        FROM {rows} AS t (c) WHERE chance('member', c) < 0.5"""
+
+
+def orders(rows: str, size: Size, at: datetime, days: int, changed_at: datetime | None = None) -> str:
+    """One to four lines each; a twentieth are guests, a fiftieth refunded, a hundredth cancelled."""
+    updated = f"TIMESTAMP '{changed_at}'" if changed_at else "placed_at"
+    return f"""
+        WITH placed AS (
+            SELECT o, pick('buyer', o, {size.customers}) AS c, 1 + pick('lines', o, 4) AS line_count,
+                TIMESTAMP '{at}' + to_seconds(pick('at', o, {days * 86_400})) AS placed_at,
+                chance('guest', o) < 0.05 AS is_guest, chance('refund', o) < 0.02 AS is_refunded
+            FROM {rows} AS t (o)
+        ),
+        filled AS (
+            SELECT *, list_transform(range(0, line_count), lambda n: struct_pack(
+                number := n, product := pick('product', o * 8 + n, {PRODUCTS}),
+                quantity := 1 + pick('quantity', o * 8 + n, 3))) AS bought
+            FROM placed
+        ),
+        summed AS (
+            SELECT *, list_sum(list_transform(bought, lambda b: b.quantity * price_of(b.product))) AS total FROM filled
+        )
+        SELECT gid('Order', o) AS id, '#' || o AS name, placed_at AS createdAt, {updated} AS updatedAt,
+            placed_at AS processedAt, CASE WHEN chance('cancel', o) < 0.01 THEN {updated} END AS cancelledAt,
+            false AS test, email_of(c) AS email,
+            'PAID' AS displayFinancialStatus, 'FULFILLED' AS displayFulfillmentStatus,
+            'USD' AS currencyCode, 'USD' AS presentmentCurrencyCode, 'web' AS sourceName,
+            CASE WHEN chance('coupon', o) < 0.15 THEN ['SAVE10'] ELSE [] END AS discountCodes,
+            CASE WHEN NOT is_guest THEN struct_pack(id := gid('Customer', c)) END AS customer,
+            shop_money(total) AS totalPriceSet, shop_money(total) AS subtotalPriceSet,
+            shop_money(CASE WHEN chance('coupon', o) < 0.15 THEN total / 10 ELSE 0 END) AS totalDiscountsSet,
+            shop_money(0) AS totalTaxSet, shop_money(0) AS totalShippingPriceSet,
+            shop_money(CASE WHEN is_refunded THEN total / 2 ELSE 0 END) AS totalRefundedSet,
+            list_transform(bought, lambda b: struct_pack(
+                id := gid('LineItem', o * 8 + b.number), sku := b.product::VARCHAR, title := 'Product ' || b.product,
+                quantity := b.quantity, currentQuantity := b.quantity,
+                product := struct_pack(id := gid('Product', b.product)),
+                variant := struct_pack(id := gid('ProductVariant', b.product)),
+                originalUnitPriceSet := shop_money(price_of(b.product)),
+                discountedUnitPriceSet := shop_money(price_of(b.product)))) AS lineItems,
+            CASE WHEN is_refunded THEN [struct_pack(id := gid('Refund', o), createdAt := placed_at + INTERVAL 3 DAY,
+                totalRefundedSet := shop_money(total / 2))] ELSE [] END AS refunds
+        FROM summed"""
+
+
+def checkouts(rows: str, at: datetime, days: int) -> str:
+    return f"""
+        SELECT gid('AbandonedCheckout', c) AS id, '#C' || c AS name,
+            TIMESTAMP '{at}' + to_seconds(pick('left at', c, {days * 86_400})) AS createdAt, createdAt AS updatedAt,
+            struct_pack(id := gid('Customer', c)) AS customer, []::VARCHAR[] AS discountCodes,
+            shop_money(price_of(c % {PRODUCTS})) AS totalPriceSet,
+            [struct_pack(id := gid('AbandonedCheckoutLineItem', c), sku := (c % {PRODUCTS})::VARCHAR,
+                title := 'Product ' || (c % {PRODUCTS}), quantity := 1,
+                product := struct_pack(id := gid('Product', c % {PRODUCTS})),
+                variant := struct_pack(id := gid('ProductVariant', c % {PRODUCTS})))] AS lineItems
+        FROM {rows} AS t (c) WHERE chance('leaves', c) < 0.2"""
+
+
+def events(day: datetime, first: int, rows: int, size: Size) -> str:
+    """Visits of five events: start, page, product, and for some cart and purchase; four in five are signed in."""
+    return f"""
+        WITH numbered AS (
+            SELECT e, e // {EVENTS_A_SESSION} AS s, e % {EVENTS_A_SESSION} AS step
+            FROM range({first}, {first + rows}) AS t (e)
+        ),
+        visited AS (
+            SELECT *, pick('visitor', s, {size.customers}) AS c, pick('shown', s, {PRODUCTS}) AS p,
+                epoch_us(TIMESTAMP '{day}') + pick('hour', s, 86000) * 1000000 + step * 20000000 AS at_us,
+                CASE step WHEN 0 THEN 'session_start' WHEN 1 THEN 'page_view' WHEN 2 THEN 'view_item'
+                    WHEN 3 THEN CASE WHEN chance('cart', s) < 0.3 THEN 'add_to_cart' ELSE 'view_item' END
+                    ELSE CASE WHEN chance('buys', s) < 0.1 THEN 'purchase' ELSE 'page_view' END END AS event_name
+            FROM numbered
+        )
+        SELECT '{day:%Y%m%d}' AS _table, '{day:%Y%m%d}' AS event_date, at_us AS event_timestamp, event_name,
+            [struct_pack(key := 'ga_session_id', value := struct_pack(string_value := NULL, int_value := s,
+                float_value := NULL, double_value := NULL)),
+             struct_pack(key := 'page_location', value := struct_pack(
+                string_value := 'https://shop.example/products/' || p, int_value := NULL, float_value := NULL,
+                double_value := NULL))] AS event_params,
+            CASE WHEN chance('signed in', c) < 0.8 THEN c::VARCHAR END AS user_id, 'b.' || c AS user_pseudo_id,
+            struct_pack(analytics_storage := 'Yes', ads_storage := 'Yes', uses_transient_token := 'No') AS privacy_info,
+            struct_pack(category := CASE WHEN c % 3 = 0 THEN 'desktop' ELSE 'mobile' END, mobile_brand_name := NULL,
+                operating_system := NULL, language := 'ja', web_info := NULL) AS device,
+            struct_pack(country := 'Japan', region := 'Tokyo', city := 'Minato') AS geo,
+            struct_pack(manual_campaign_name := NULL,
+                manual_source := CASE WHEN step = 0
+                    THEN ['google', 'mailchimp', '(direct)'][1 + pick('from', s, 3)] END,
+                manual_medium := CASE WHEN step = 0
+                    THEN ['organic', 'email', '(none)'][1 + pick('from', s, 3)] END,
+                gclid := NULL) AS collected_traffic_source,
+            CASE WHEN event_name = 'purchase' THEN struct_pack(
+                transaction_id := gid('Order', pick('sale', s, {size.orders})), purchase_revenue := price_of(p)::DOUBLE,
+                tax_value := 0.0, shipping_value := 0.0, total_item_quantity := 1, unique_items := 1) END AS ecommerce,
+            CASE WHEN event_name IN ('view_item', 'add_to_cart', 'purchase') THEN [struct_pack(
+                item_id := p::VARCHAR, item_name := 'Product ' || p, item_brand := NULL, item_variant := NULL,
+                item_category := 'Category ' || (p % {CATEGORIES}), item_category2 := NULL,
+                price := price_of(p)::DOUBLE, quantity := 1, item_revenue := NULL,
+                coupon := NULL)] ELSE [] END AS items, e AS batch_event_index
+        FROM visited"""

@@ -1,0 +1,28 @@
+-- the moments at which the stage did change
+with moments as (
+  select
+    *,
+    lag(stage) over (partition by customer_id, category order by event_at asc) as from_stage
+  from {{ ref('journey_moments') }}
+),
+
+changes as (
+  select
+    *,
+    lag(event_at) over (partition by customer_id, category order by event_at asc) as from_entered_at,
+    lead(event_at) over (partition by customer_id, category order by event_at asc) as left_at
+  from moments
+  where from_stage is null or from_stage <> stage
+)
+
+select
+  customer_id,
+  category,
+  from_stage,
+  from_entered_at,
+  stage as to_stage,
+  cause,
+  event_id as cause_event_id,
+  event_at as entered_at,
+  left_at
+from changes
