@@ -52,7 +52,7 @@ def test_days_of_edits_equal_a_rebuild_ids_included(seed: int, tmp_path: Path, m
     limits = {"email": Limit(6, 2), "phone": Limit(4, 1), "external_id": Limit(8, 3)}
     monkeypatch.setattr(engine, "LIMITS", limits)
     monkeypatch.setattr(guards, "LIMITS", limits)
-    monkeypatch.setattr(state, "TABLE_BITS", np.int64(63))  # the exact look behind the table of bits is used too
+    monkeypatch.setattr(state, "PLACES_A_VALUE", 1)  # the exact look behind the table of bits is used too
     chance = np.random.default_rng(seed)
     rows = some_rows(chance, np.arange(1, 80))
     rebuilt = engine.rebuild(rows)
