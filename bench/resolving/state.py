@@ -111,7 +111,9 @@ def distinct(values: Array) -> Array:
 def _packed(rows: Rows) -> Rows:
     """The decisions as one column, two bits each: a column less to read costs less than the shifts."""
     packed = {name: values for name, values in rows.items() if name not in DECISIONS}
-    decisions = sum(rows[name].astype(np.uint8) << np.uint8(2 * place) for place, name in enumerate(DECISIONS))
+    decisions = np.zeros(len(rows["record"]), dtype=np.uint8)
+    for place, name in enumerate(DECISIONS):
+        decisions |= rows[name].astype(np.uint8) << np.uint8(2 * place)
     return packed | {"decisions": decisions}
 
 

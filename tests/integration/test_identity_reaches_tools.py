@@ -71,10 +71,7 @@ def decide(root: Path, seed: str, *values: str) -> None:
     """Put a row into a seed's table and build identity again without reading the seed files anew."""
     with duckdb.connect(str(root / "warehouse.duckdb")) as connection:
         connection.execute(f"INSERT INTO seeds.{seed} VALUES ({', '.join('?' * len(values))})", values)
-    dbt(root, "run", "--select", "guarded_identifiers+", "forced_links+", "--exclude", *AFTER_IDENTITY)
-
-
-AFTER_IDENTITY = [f"path:models/{folder}" for folder in ("customers", "consent", "features", "profiles", "audiences")]
+    dbt(root, "run", "--select", "path:models/identity")
 
 
 @pytest.fixture
