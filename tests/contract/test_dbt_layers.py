@@ -79,6 +79,7 @@ WITHOUT_KEY = {
     "consent_statements",
     "record_identifiers",
     "identity_edges",
+    "guarded_identifiers",
     "journey_signals",
     # of its rows journey_events keeps those that change the stage, under the same key, and tests it
     "journey_moments",
@@ -113,14 +114,18 @@ def test_a_marts_address_is_its_folder_in_the_lake(models: dict[str, dict[str, A
             assert (node["schema"], node["config"]["materialized"]) == ("marts", "mart"), node["name"]
 
 
+# What an analyst should look at and what may be right as it is.
+SOFT = {"assert_no_identity_alarm", "assert_seeds_name_known_records"}
+
+
 def test_every_test_is_severe(manifest: dict[str, Any]) -> None:
-    # Severity error means that nobody is pushed today; a softer one would have to say why.
+    # Severity error means that nobody is pushed today; a softer one has to say why.
     soft = [
         node["name"]
         for node in manifest["nodes"].values()
         if node["resource_type"] == "test" and node["config"]["severity"].lower() != "error"
     ]
-    assert not soft
+    assert set(soft) <= SOFT
 
 
 def test_no_model_asks_the_engine_for_the_time() -> None:
