@@ -18,6 +18,7 @@ import re
 import resource
 import sys
 import time
+from functools import reduce
 from pathlib import Path
 
 import duckdb
@@ -112,7 +113,7 @@ def read_records(file: Path, columns: dict[str, list[str]], truth: str, source: 
     for field, names in columns.items():
         if field != "id":
             parts = [table[name].fillna("") for name in names]
-            joined = parts[0] if len(parts) == 1 else parts[0].str.cat(parts[1:], sep=" ").str.strip()
+            joined = reduce(lambda before, part: before + " " + part, parts).str.strip()
             records[field] = joined.where(joined != "", None)
     own = columns.get("id", [""])[0]
     is_key = own in table and table[own].notna().all() and table[own].is_unique

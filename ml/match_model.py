@@ -338,8 +338,8 @@ def train(comparisons: list[Comparison], found: Findings, prevalence: float) -> 
                     u[k][position] = others / (found.named_pairs[k] + COINCIDENCE_WEIGHT)
         weight = np.log(share_of_one / (1 - share_of_one))[found.strata]
         for k in range(len(comparisons)):
-            position = found.patterns[:, k]
-            weight = weight + np.where(position >= 0, np.log(m[k] / u[k])[position], 0.0)
+            places = found.patterns[:, k]
+            weight = weight + np.where(places >= 0, np.log(m[k] / u[k])[places], 0.0)
         posterior = may_be_one / (1 + np.exp(-np.clip(weight, -60, 60)))
         ones = np.where(found.is_certain, 0.0, found.counts * posterior)
         before = [*m]

@@ -212,7 +212,7 @@ def compare_forms(records: pd.DataFrame) -> pd.DataFrame:
     forms["address_numbers"] = _mapped(forms["address"], lambda text: " ".join(re.findall(r"\d+", text)) or None)
     forms["postal_code"] = _mapped(raw["postal_code"], postal_code)
     forms["city"] = _mapped(raw["city"], city)
-    return forms.astype({column: object for column in forms if not column.endswith("is_kanji")})
+    return forms.astype({column: object for column in forms if not str(column).endswith("is_kanji")})
 
 
 def _names(

@@ -133,7 +133,8 @@ def pasts(lake: Path, world: World) -> dict[tuple[str, str | None], Past]:
                 SELECT s.customer_id, s.session_id, event_name, make_timestamp(event_timestamp),
                   list_transform(items, lambda i: i.item_category)
                 FROM numbered JOIN {mart(lake, "sessions")} s ON s.customer_id IS NOT NULL AND
-                  s.session_id = numbered.user_pseudo_id || '.' || coalesce(number.string_value, number.int_value::VARCHAR)"""):
+                  s.session_id
+                  = numbered.user_pseudo_id || '.' || coalesce(number.string_value, number.int_value::VARCHAR)"""):
             kind = "views" if name == "view_item" else "carts"
             for category in {None, *(" ".join(name.split()) for name in shown)}:
                 visits[customer, category, session, kind].add((at, 0))
