@@ -209,7 +209,7 @@ def _fit(frame: pd.DataFrame, as_of: datetime, previous: str | None) -> FittedCl
     labels = fits[best].labels_
     typical = pd.DataFrame(habits, columns=COLUMNS).groupby(labels).median()
     clusters = [
-        Cluster(name, round(float(np.mean(labels == label)), 4), _rounded(typical.loc[label]))
+        Cluster(name, round(float(np.mean(labels == label)), 4), _rounded(typical.iloc[label]))
         for label, name in enumerate(names)
     ]
     digest = hashlib.sha256(_code().encode() + habits.tobytes() + as_of.isoformat().encode())
@@ -282,7 +282,7 @@ def _nobody(out_path: str, version: str | None, reason: str, rows: int) -> Clust
 
 
 def _rounded(row: pd.Series) -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in row.items() if np.isfinite(value)}
+    return {str(name): round(float(value), 4) for name, value in row.items() if np.isfinite(value)}
 
 
 def _code() -> str:

@@ -63,6 +63,44 @@ def outcome(lake: Lake, model: ml.Model, metadata: dict[str, Any]) -> dg.Materia
     )
 
 
+PEOPLE = ("marts/people_records", "marts/identity_edges", "marts/decided_pairs")
+
+
+@dg.asset(
+    name="identity_matches",
+    key_prefix="scores",
+    deps=[dataset.split("/") for dataset in PEOPLE],
+    description="One row per pair of person records that matching linked where no identifier does, or would not.",
+    group_name="score",
+    kinds={"parquet"},
+    owners=["team:data"],
+)
+def identity_matches(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult:
+    """Probable matches over the certain clusters, where records, edges or decisions have changed."""
+    # Splink takes seconds to import, and Dagster imports this file for every command.
+    from ml import matching
+
+    lake = lakehouse.open()
+    dataset = "scores/identity_matches"
+    inputs = lake.fingerprint(*PEOPLE)
+    state = f"{dataset}/state.json"
+    if lake.exists(state) and lake.read_json(state).get("inputs") == inputs and lake.files(dataset):
+        context.log.info("the records are the ones that were matched last; nothing to do")
+        return dg.MaterializeResult(metadata={"unchanged": True})
+    people, edges, decisions = (lake.path(mart, "data.parquet") for mart in PEOPLE)
+    began = time.monotonic()
+    with lake.commit(dataset, "data") as path:
+        counts = matching.match_files(people, edges, decisions, path)
+    lake.write_json(state, {"inputs": inputs})
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(counts.values()),
+            **counts,
+            "seconds": round(time.monotonic() - began, 2),
+        }
+    )
+
+
 @dg.asset(
     name="behaviour_clusters",
     key_prefix="scores",
@@ -98,4 +136,4 @@ def behaviour_clusters(context: dg.AssetExecutionContext, lakehouse: Lakehouse) 
     )
 
 
-assets = [*(score_assets(model) for model in ml.MODELS.values()), behaviour_clusters]
+assets = [*(score_assets(model) for model in ml.MODELS.values()), behaviour_clusters, identity_matches]

@@ -6,7 +6,6 @@ what, when and how they came is read from the world itself.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.dbt_build import mart
 
 NOW = pd.Timestamp("2026-10-18 15:00:00")
 SHOP = pd.Timedelta(hours=9)
+NEVER = pd.Timestamp("1900-01-01")
 LOOKBACK = pd.Timedelta(days=30)
 SAME_ACT = pd.Timedelta(minutes=30)
 
@@ -112,9 +112,9 @@ def _orders(read: _Reader, people: Callable[[str, Iterable[Any]], pd.Series]) ->
              o.currency_code AS currency, o.source_name, (o.total_price * 100)::BIGINT AS total,
              (o.total_discounts * 100)::BIGINT AS discount, (o.total_tax * 100)::BIGINT AS tax,
              (o.total_shipping * 100)::BIGINT AS shipping,
-             coalesce((SELECT sum(r.amount * 100) FROM {1} AS r WHERE r.order_id = o.id), o.total_refunded * 100)::BIGINT
+             (100 * coalesce((SELECT sum(amount) FROM {1} AS r WHERE r.order_id = o.id), o.total_refunded))::BIGINT
                AS refunded
-           FROM {0} AS o WHERE NOT test AND o.created_at < TIMESTAMP '2026-10-18 15:00:00' ORDER BY o.created_at, o.id""",
+           FROM {0} AS o WHERE NOT test AND o.created_at < TIMESTAMP '2026-10-18 15:00:00'""",
         "shopify_orders",
         "shopify_refunds",
     )
@@ -133,13 +133,15 @@ def _orders(read: _Reader, people: Callable[[str, Iterable[Any]], pd.Series]) ->
     orders = orders.sort_values(["at", "id"], ignore_index=True)
     kept = orders[orders.kept & orders.customer.notna()]
     orders["place"] = kept.groupby("customer").cumcount() + 1
+    orders["is_first"], orders["is_second"] = orders.place == 1, orders.place == 2
     orders["first_day"] = orders.customer.map(kept.groupby("customer").day.min())
     return orders
 
 
 def _lines(read: _Reader) -> pd.DataFrame:
     return read.world(
-        """SELECT 'gid://shopify/Order/' || l.order_id AS "order", p.product_type AS category, l.quantity AS items,
+        """SELECT 'gid://shopify/Order/' || l.order_id AS "order", l.quantity AS items,
+             regexp_replace(p.product_type, ' +', ' ', 'g') AS category,
              l.current_quantity AS kept_items, (l.quantity * l.discounted_unit_price * 100)::BIGINT AS total,
              (l.current_quantity * l.discounted_unit_price * 100)::BIGINT AS net
            FROM {0} AS l JOIN {1} AS p ON p.id = l.product_id""",
@@ -150,38 +152,26 @@ def _lines(read: _Reader) -> pd.DataFrame:
 
 def _events(read: _Reader) -> pd.DataFrame:
     """GA4's events without the rows the export wrote twice, with the number of their visit."""
+    number = "list_filter(event_params, lambda p: p.key = 'ga_session_id')[1].value"
     events = read.world(
-        """SELECT user_pseudo_id AS browser, user_id AS account, event_timestamp AS stamp, event_name AS name,
-             event_params AS params, collected_traffic_source AS link, ecommerce.transaction_id AS number, items,
-             batch_page_id, batch_ordering_id, batch_event_index
-           FROM {0} WHERE user_pseudo_id IS NOT NULL""",
+        f"""SELECT DISTINCT ON (user_pseudo_id, event_timestamp, event_name, batch_page_id, batch_ordering_id,
+               batch_event_index) user_pseudo_id AS browser, user_id AS account, event_timestamp AS stamp,
+             event_name AS name, coalesce(({number}).int_value::VARCHAR, ({number}).string_value) AS visit,
+             collected_traffic_source.manual_source AS source, collected_traffic_source.manual_medium AS medium,
+             collected_traffic_source.manual_campaign_name AS campaign, ecommerce.transaction_id AS number,
+             CASE WHEN event_name = 'add_to_cart' THEN items END AS items
+           FROM {{0}} WHERE user_pseudo_id IS NOT NULL""",
         "ga4_events",
     )
-    batch = ["batch_page_id", "batch_ordering_id", "batch_event_index"]
-    events = events.drop_duplicates(["browser", "stamp", "name", *batch]).drop(columns=batch)
-    events["visit"] = [
-        next(str(p["value"]["int_value"] or p["value"]["string_value"]) for p in row if p["key"] == "ga_session_id")
-        for row in events.params
-    ]
     events["at"] = pd.to_datetime(events.stamp, unit="us").astype("datetime64[us]")
     return events.sort_values("stamp", ignore_index=True)
 
 
 def _visits(events: pd.DataFrame, people: Callable[[str, Iterable[Any]], pd.Series]) -> pd.DataFrame:
-    links = pd.DataFrame(
-        [
-            (link["manual_source"], link["manual_medium"], link["manual_campaign_name"])
-            if isinstance(link, dict)
-            else (None,) * 3
-            for link in events.link
-        ],
-        columns=["source", "medium", "campaign"],
-        index=events.index,
-    ).astype(object)
-    events = events.assign(**links)
     bought = events.number.where(events.name == "purchase")
     bought = bought.where(~bought.isin(["", "(not set)"]))
-    events["purchase"] = bought.where(bought.notna() | (events.name != "purchase"), "event " + events.stamp.astype(str))
+    unnumbered = "event " + events.stamp.astype(str)
+    events = events.assign(purchase=bought.where(bought.notna() | (events.name != "purchase"), unnumbered))
     grouped = events.groupby(["browser", "visit"], sort=False)
     visits = grouped.agg(at=("at", "min"), account=("account", "first"), purchases=("purchase", "nunique")).join(
         grouped[["source", "medium", "campaign"]].first()
@@ -197,7 +187,7 @@ def _visits(events: pd.DataFrame, people: Callable[[str, Iterable[Any]], pd.Seri
         visits[name] = visits[name].where(visits[name].notna(), None)
     visits["channel"] = [CHANNELS[way] for way in zip(visits.source, visits.medium, strict=True)]
     visits = visits[visits["at"] < NOW].copy()
-    visits["day"] = day_of(visits["at"])
+    visits["day"], visits["bought"] = day_of(visits["at"]), visits.purchases > 0
     return visits
 
 
@@ -251,28 +241,29 @@ def _click_touches(mails: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
         for who, name, at in zip(clicks.customer, clicks.campaign, clicks["at"], strict=True)
     ]
     clicks = clicks[~np.array(seen, dtype=bool)]
-    return clicks.assign(channel="email", touch="click." + clicks.id)[
-        ["customer", "at", "channel", "campaign", "touch"]
-    ]
+    return clicks.assign(channel="email", touch="click")[["customer", "at", "channel", "campaign", "touch"]]
 
 
 def _last_touches(orders: pd.DataFrame, touches: pd.DataFrame) -> pd.DataFrame:
     """By order: channel and campaign of the newest touch since the customer's order before it, direct visits last."""
-    happened = {who: group.sort_values(["at", "touch"]) for who, group in touches.groupby("customer")}
+    in_order = touches.sort_values(["customer", "at", "touch"])
+    ways: dict[str, list[tuple[Any, str, Any]]] = {}
+    for who, at, channel, campaign in zip(
+        in_order.customer, in_order["at"], in_order.channel, in_order.campaign, strict=True
+    ):
+        ways.setdefault(who, []).append((at, channel, campaign))
     found: dict[str, tuple[str, Any]] = {}
-    for who, placed in orders[orders.customer.notna()].groupby("customer"):
-        mine, before = happened.get(who), pd.Timestamp.min
-        if mine is None:
-            continue
-        for order, at in zip(placed["id"], placed["at"], strict=True):
-            led = mine[(mine["at"] > before) & (mine["at"] <= at) & (mine["at"] >= at - LOOKBACK)]
-            before = at
-            paid = led[led.channel != "direct"]
-            if len(led):
-                newest = (paid if len(paid) else led).iloc[-1]
-                found[order] = (newest.channel, newest.campaign)
+    before: dict[str, Any] = {}
+    for order, who, at in zip(orders["id"], orders.customer, orders["at"], strict=True):
+        since = max(before.get(who, NEVER), at - LOOKBACK - pd.Timedelta(microseconds=1))
+        led = [way for way in ways.get(who, []) if since < way[0] <= at]
+        before[who] = at
+        if led:
+            newest = next((way for way in reversed(led) if way[1] != "direct"), led[-1])
+            found[order] = (newest[1], newest[2])
     every = [found.get(order, ("unattributed", None)) for order in orders["id"]]
-    return pd.DataFrame(every, columns=["channel", "campaign"], index=orders["id"])
+    last = pd.DataFrame(every, columns=["channel", "campaign"], index=orders["id"], dtype=object)
+    return last.where(last.notna(), None)
 
 
 def _ads(read: _Reader) -> pd.DataFrame:
@@ -299,12 +290,13 @@ def _ads(read: _Reader) -> pd.DataFrame:
 def _mails(read: _Reader, lake: Path) -> pd.DataFrame:
     """What people did with the mails; what machines did for them is left out.
 
-    A machine is Apple's network, or whoever follows two links of a mail in one second. Of one address only its customer
-    is taken from the warehouse.
+    A machine is Apple's network, or whoever follows two links of a mail in one second. Whose an address is, the
+    warehouse says.
     """
     sent = "SELECT campaign_id, email, 'sent' AS kind, NULL::TIMESTAMP AS at, NULL AS url, NULL AS ip FROM {0}"
-    acts = """SELECT campaign_id, email, CASE action WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' ELSE 'bounced'
-        END, occurred_at, url, ip FROM {1} WHERE occurred_at <= TIMESTAMP '2026-10-18 15:00:00'"""
+    acts = """SELECT campaign_id, email,
+        CASE action WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' ELSE 'bounced' END, occurred_at, url, ip
+        FROM {1} WHERE occurred_at <= TIMESTAMP '2026-10-18 15:00:00'"""
     gone = "SELECT campaign_id, email, 'unsubscribed', unsubscribed_at, NULL, NULL FROM {2}"
     names = "SELECT id AS campaign_id, title AS campaign, send_time FROM {3}"
     tables = ("mailchimp_sends", "mailchimp_activity", "mailchimp_unsubscribes", "mailchimp_campaigns")
@@ -318,16 +310,14 @@ def _mails(read: _Reader, lake: Path) -> pd.DataFrame:
     twice = mails[is_click].groupby(["campaign_id", "email", "at"]).url.transform("nunique") > 1
     machine = mails.ip.fillna("").str.startswith("17.") | twice.reindex(mails.index, fill_value=False)
     mails = mails[~machine].copy()
-    mails["id"] = [
-        hashlib.md5(
-            "|".join((campaign, _md5(email.lower()), kind, str(int(at.timestamp())), url if isinstance(url, str) else "", "")).encode()
-        ).hexdigest()
-        for campaign, email, kind, at, url in zip(
-            mails.campaign_id, mails.email, mails.kind, mails["at"], mails.url, strict=True
-        )
-    ]
-    known = read.sql(f"SELECT event_id, customer_id FROM {mart(lake, 'email_events')} WHERE event_type = 'clicked'")
-    mails["customer"] = mails.id.map(dict(zip(known.event_id, known.customer_id, strict=True)))
+    # an address the warehouse trusts, and that belongs to one customer only
+    owners = read.sql(f"""
+        SELECT e.identifier_value AS email, min(c.customer_id) AS customer
+        FROM {mart(lake, "identity_edges")} AS e
+        JOIN {mart(lake, "identity_clusters")} AS c USING (record_type, record_id)
+        JOIN {mart(lake, "customers")} AS known USING (customer_id)
+        WHERE identifier_type = 'email' AND guard IS NULL GROUP BY ALL HAVING count(DISTINCT c.customer_id) = 1""")
+    mails["customer"] = mails.email.str.lower().map(owners.set_index("email").customer)
     mails["day"] = day_of(mails["at"])
     return mails
 
@@ -356,7 +346,3 @@ def _campaigns(read: _Reader) -> pd.DataFrame:
         campaigns[name] = campaigns.campaign_id.map(count).fillna(0).astype(int)
     campaigns["sent_date"], campaigns["currency"] = day_of(campaigns["at"]), "USD"
     return campaigns.drop(columns="at")
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()

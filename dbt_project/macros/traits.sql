@@ -88,3 +88,14 @@
 {%- endmacro %}
 
 {% macro shop_currency() %}{{ return("'" ~ var('shop_currency') ~ "'") }}{% endmacro %}
+
+{# What somebody makes of the mail they got. A click is a deed; an open may be a picture that a program has fetched. #}
+{% macro email_engagement() -%}
+  case
+    when emails_clicked_30d > 0 then 'active'
+    when emails_clicked_90d > 0 or emails_opened_30d > 0 then 'warm'
+    when emails_opened_90d > 0 then 'cooling'
+    when emails_sent_90d > 0 then 'silent'
+    else 'not_mailed'
+  end
+{%- endmacro %}

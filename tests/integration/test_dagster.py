@@ -80,6 +80,9 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(loaded.stdout)
 
 
+SCORES = (*ml.MODELS, "behaviour_clusters", "identity_matches")
+
+
 def addresses(listed: dict[str, Any], group: str) -> set[str]:
     return {asset["key"] for asset in listed["assets"] if asset["runs"] and asset["group"] == group}
 
@@ -95,7 +98,7 @@ def models(*besides: str) -> list[dict[str, Any]]:
 def test_without_any_variable_everything_loads_and_no_vendor_has_an_asset(unconfigured):
     assert addresses(unconfigured, "ingest") == set()
     assert addresses(unconfigured, "activate") == set()
-    assert addresses(unconfigured, "score") == {f"scores/{name}" for name in (*ml.MODELS, "behaviour_clusters")}
+    assert addresses(unconfigured, "score") == {f"scores/{name}" for name in SCORES}
     assert addresses(unconfigured, "transform")
     assert unconfigured["jobs"] == ["daily"]
 
@@ -104,7 +107,7 @@ def test_asset_keys_are_addresses(configured):
     streams = {f"raw_{source.name}/{stream.name}" for source in SOURCES for stream in source.streams}
     assert addresses(configured, "ingest") == streams
     assert addresses(configured, "transform") == {f"{node['schema']}/{node['name']}" for node in models("seed")}
-    assert addresses(configured, "score") == {f"scores/{name}" for name in (*ml.MODELS, "behaviour_clusters")}
+    assert addresses(configured, "score") == {f"scores/{name}" for name in SCORES}
     pushed = {
         f"{destination}/{node['name']}"
         for node in models()

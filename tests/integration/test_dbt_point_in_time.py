@@ -1,8 +1,8 @@
 """A snapshot knows nothing later than its date: all that happened after the date is changed, and no feature moves.
 
 What is changed: later orders are moved, made dearer, larger and partly dropped; earlier ones are cancelled and refunded
-after the date; later visits do other things; checkouts left before it are completed after it; later statements about
-consent say the opposite. Who is who stays: it is today's knowledge at every date, on purpose.
+after the date; later visits and readers of mail do other things; checkouts left before it are completed after it; later
+statements about consent say the opposite. Who is who stays: it is today's knowledge at every date, on purpose.
 """
 
 import json
@@ -100,6 +100,14 @@ CHANGES = {
           AS status""",
         "true",
     ),
+    "mailchimp/reports": (f"""{_later("send_time")} AS send_time""", "true"),
+    "mailchimp/email_activity": (
+        f"""list_transform(activity, lambda a: struct_update(a, "timestamp" := {_later('a."timestamp"')},
+          action := {_after('a."timestamp"', "CASE a.action WHEN 'open' THEN 'click' ELSE 'open' END", "a.action")}))
+          AS activity""",
+        "true",
+    ),
+    "mailchimp/unsubscribes": (f"""{_later('"timestamp"')} AS "timestamp" """, "true"),
     "ga4/events": (
         f"""CASE WHEN event_timestamp >= epoch_us(TIMESTAMP '{CUT}') THEN event_timestamp + 72000000000
           ELSE event_timestamp END AS event_timestamp,

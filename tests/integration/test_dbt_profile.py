@@ -280,3 +280,34 @@ def test_money_of_each_currency_stands_apart(lake: Path, profile: pd.DataFrame) 
     spend = frame(f"SELECT * FROM {mart(lake, 'customer_currency_spend')}")
     assert set(spend.currency) == {"USD"}
     assert_column(profile, "lifetime_spend", spend.set_index("customer_id").lifetime_spend, 0)
+
+
+def test_mail(profile: pd.DataFrame, lake: Path, world: World) -> None:
+    # an address is somebody's when the guards trust it and one customer alone has it
+    owners = frame(f"""
+        SELECT identifier_value AS email, customer_id FROM {mart(lake, "identity_edges")}
+        JOIN {mart(lake, "identity_clusters")} USING (record_type, record_id)
+        WHERE identifier_type = 'email' AND guard IS NULL""").drop_duplicates()
+    owners = owners[owners.customer_id.isin(profile.index)].drop_duplicates("email", keep=False).set_index("email")
+    sends = frame(f"""
+        SELECT campaign_id, lower(email) AS email, 'sent' AS action, send_time AS at, NULL AS ip
+        FROM '{world.path("mailchimp_sends")}' JOIN '{world.path("mailchimp_campaigns")}' AS c ON c.id = campaign_id""")
+    acts = frame(f"""
+        SELECT DISTINCT campaign_id, lower(email) AS email, action, occurred_at AS at, ip, url
+        FROM '{world.path("mailchimp_activity")}' WHERE action IN ('open', 'click')""")
+    in_one_second = acts.groupby(["campaign_id", "email", "action", "at"]).url.transform("nunique") > 1
+    machine = acts.ip.str.startswith("17.", na=False) | ((acts.action == "click") & in_one_second)
+    events = pd.concat([sends, acts[~machine]])
+    events["customer"] = events.email.map(owners.customer_id)
+    events = events[events.customer.notna() & (events["at"] < NOW)]
+    for action, name in (("sent", "sent"), ("open", "opened"), ("click", "clicked")):
+        mine = events[events.action == action]
+        assert len(mine) > 20, action
+        assert_column(profile, f"last_email_{name}_at", mine.groupby("customer")["at"].max())
+        for days in (30, 90):
+            recent = mine[mine["at"] > NOW - pd.Timedelta(days=days)]
+            assert_column(profile, f"emails_{name}_{days}d", recent.groupby("customer").campaign_id.nunique(), 0)
+    tiers = profile.email_engagement
+    assert (tiers[profile.emails_clicked_30d > 0] == "active").all()
+    assert (profile.emails_sent_90d[tiers == "not_mailed"] == 0).all()
+    assert {"active", "silent", "not_mailed"} <= set(tiers)

@@ -9,10 +9,10 @@ import pytest
 
 from connectors.sandbox.truth import pairwise
 from connectors.sandbox.world import World
-from tests.dbt_build import build, dbt, mart, rows
+from tests.dbt_build import PROJECT, build, dbt, mart, rows
 from tests.world_lake import write_world
 
-AUDIENCES = ["abandoned_cart", "win_back", "vip", "likely_to_buy", "new_customer_welcome"]
+AUDIENCES = sorted(path.stem for path in (PROJECT / "models" / "audiences").glob("*.sql"))
 
 
 @pytest.fixture(scope="module")

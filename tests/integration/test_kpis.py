@@ -113,11 +113,12 @@ def test_last_touches_equal_the_recount(lake: Path, shop: Shop) -> None:
 
 
 def test_removal_effects_equal_a_linear_solution(lake: Path) -> None:
-    # Paths are put together from the touches anew; the absorbing chain is solved by numpy at once instead of by elimination.
+    # Paths are put together from the touches anew; numpy solves the absorbing chain at once instead of by elimination.
     with duckdb.connect() as connection:
         touches = connection.execute(f"""
             SELECT t.*, o.is_cancelled FROM {mart(lake, "touches")} AS t
-            LEFT JOIN {mart(lake, "orders")} AS o ON o.order_id = t.next_order_id ORDER BY visitor_id, touched_at, touch_id
+            LEFT JOIN {mart(lake, "orders")} AS o ON o.order_id = t.next_order_id
+            ORDER BY visitor_id, touched_at, touch_id
         """).df()
     paths: list[tuple[list[str], bool]] = []
     for _, led in touches[touches.is_within_lookback].groupby("next_order_id"):

@@ -79,6 +79,8 @@ joined as (
     {{ ratio('orders_then.gap_hours', 'orders_then.gap_count * 24') }} as mean_gap_days,
     longer_gaps.longer_gap_count,
     carts_then.open_carts_30d,
+    emails_then.emails_opened_90d,
+    emails_then.emails_clicked_90d,
     coalesce(consents_then.email_decision = 'granted', false) as has_email_consent,
     {{ days_between('visits_then.last_visited_at', 'orders_then.as_of') }} as days_since_last_session,
     visits_then.sessions_7d,
@@ -99,6 +101,8 @@ joined as (
   left join longer_gaps on orders_then.as_of = longer_gaps.as_of and orders_then.customer_id = longer_gaps.customer_id
   left join {{ ref('snapshot_carts') }} as carts_then
     on orders_then.as_of = carts_then.as_of and orders_then.customer_id = carts_then.customer_id
+  left join {{ ref('snapshot_emails') }} as emails_then
+    on orders_then.as_of = emails_then.as_of and orders_then.customer_id = emails_then.customer_id
   left join {{ ref('snapshot_consents') }} as consents_then
     on orders_then.as_of = consents_then.as_of and orders_then.customer_id = consents_then.customer_id
   left join next_orders on orders_then.as_of = next_orders.as_of and orders_then.customer_id = next_orders.customer_id
@@ -147,7 +151,7 @@ select
   days_since_last_session,
   {% for feature in [
     'sessions_7d', 'sessions_30d', 'sessions_90d', 'product_views_30d', 'cart_additions_30d', 'unbought_cart_sessions_30d',
-    'open_carts_30d'
+    'open_carts_30d', 'emails_opened_90d', 'emails_clicked_90d'
   ] -%}
   cast(coalesce({{ feature }}, 0) as bigint) as {{ feature }},
   {% endfor -%}

@@ -8,6 +8,11 @@ history as (
   select * from {{ ref('customer_history') }}
 ),
 
+met as (
+  select distinct customer_id
+  from before
+),
+
 successors as (
   select
     customer_id,
@@ -22,7 +27,7 @@ successors as (
     history.previous_customer_id,
     history.event
   from history
-  left join (select distinct customer_id from before) as met on history.customer_id = met.customer_id
+  left join met on history.customer_id = met.customer_id
   where history.event = 'split' and met.customer_id is null
 ),
 

@@ -30,6 +30,7 @@
     'first_touch_device_category', 'last_touch_at', 'last_touch_source', 'last_touch_medium', 'last_touch_campaign',
     'last_touch_landing_page', 'last_touch_device_category'
   ],
+  'emails': ['last_email_sent_at', 'last_email_opened_at', 'last_email_clicked_at', 'last_email_bounced_at'],
   'scores': ['churn_probability', 'purchase_probability', 'next_best_category', 'next_category_probability']
 } -%}
 {% set counts = {
@@ -41,7 +42,11 @@
   'interests': ['interest_count'],
   'visits': ['session_count', 'sessions_30d', 'product_views_30d', 'browser_count'],
   'touches': ['visits_before_first_order'],
-  'carts': ['open_cart_count']
+  'carts': ['open_cart_count'],
+  'emails': [
+    'emails_sent_30d', 'emails_opened_30d', 'emails_clicked_30d', 'emails_sent_90d', 'emails_opened_90d',
+    'emails_clicked_90d'
+  ]
 } -%}
 with open_carts as (
   select
@@ -90,6 +95,7 @@ joined as (
   left join {{ ref('visit_profiles') }} as visits on people.customer_id = visits.customer_id
   left join {{ ref('touch_profiles') }} as touches on people.customer_id = touches.customer_id
   left join open_carts as carts on people.customer_id = carts.customer_id
+  left join {{ ref('email_profiles') }} as emails on people.customer_id = emails.customer_id
   left join {{ ref('score_profiles') }} as scores on people.customer_id = scores.customer_id
 )
 
@@ -100,5 +106,6 @@ select
   cast(recency_quintile as string) || cast(frequency_quintile as string) || cast(spend_quintile as string) as rfm_score,
   {{ price_sensitivity() }} as price_sensitivity,
   {{ coupon_sensitivity() }} as coupon_sensitivity,
+  {{ email_engagement() }} as email_engagement,
   {{ as_of() }} as as_of
 from joined

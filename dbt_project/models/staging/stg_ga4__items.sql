@@ -27,6 +27,15 @@ unnested as (
 
 distinct_items as (
   select distinct * from unnested
+),
+
+-- spelled as the shop's own products are; few names, many items
+categories as (
+  select
+    category,
+    nullif({{ fold_width('category') }}, '') as folded_category
+  from distinct_items
+  group by category
 )
 
 select
@@ -38,7 +47,7 @@ select
   events.user_pseudo_id,
   items.sku,
   items.item_name,
-  items.category,
+  categories.folded_category as category,
   items.quantity,
   items.price
 from distinct_items as items
@@ -47,3 +56,4 @@ inner join {{ ref('stg_ga4__events') }} as events
     items.event_id = events.event_id
     and items.row_hash = events.row_hash
     and items.landed_at = events.landed_at
+left join categories on items.category = categories.category

@@ -1,4 +1,5 @@
 -- orders as the journey counts them: once overall (category null) and once in each category, with the rhythm so far
+{%- set in_order = 'over (partition by customer_id, category order by ordered_at asc, order_id asc)' %}
 with orders as (
   select
     orders.customer_id,
@@ -26,16 +27,24 @@ with orders as (
 numbered as (
   select
     *,
-    row_number() over (partition by customer_id, category order by ordered_at asc, order_id asc) as order_number,
-    min(ordered_at) over (partition by customer_id, category) as first_ordered_at,
-    count(returned_at) over (partition by customer_id, category) as return_count
+    row_number() {{ in_order }} as order_number,
+    min(ordered_at) {{ in_order }} as first_ordered_at,
+    lag(ordered_at) {{ in_order }} as previous_ordered_at,
+    lead(ordered_at) {{ in_order }} as next_ordered_at,
+    count(returned_at) over (
+      partition by customer_id, category order by ordered_at asc, order_id asc
+      rows between unbounded preceding and unbounded following
+    ) as return_count
   from orders
 ),
 
-rhythm as (
+patient as (
   select
     *,
-    {{ seconds_after('ordered_at', journey_patience_seconds('order_number', 'first_ordered_at', 'ordered_at')) }} as silent_at
+    {{ seconds_after('ordered_at', journey_patience_seconds('order_number', 'first_ordered_at', 'ordered_at')) }} as silent_at,
+    {{ seconds_after(
+      'previous_ordered_at', journey_patience_seconds('(order_number - 1)', 'first_ordered_at', 'previous_ordered_at')
+    ) }} as previously_silent_at
   from numbered
 )
 
@@ -46,10 +55,8 @@ select
   ordered_at,
   returned_at,
   silent_at,
+  next_ordered_at,
   order_number - return_count as surely_kept_count,
-  lead(ordered_at) over (partition by customer_id, category order by ordered_at asc, order_id asc) as next_ordered_at,
   -- the first order, or one that came only after the silence that made a lapse
-  coalesce(
-    ordered_at >= lag(silent_at) over (partition by customer_id, category order by ordered_at asc, order_id asc), true
-  ) as is_restart
-from rhythm
+  coalesce(ordered_at >= previously_silent_at, true) as is_restart
+from patient

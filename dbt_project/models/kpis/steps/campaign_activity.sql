@@ -33,9 +33,11 @@ mails as (
   select
     {{ shop_date('occurred_at') }} as activity_date, 'email' as channel, campaign_name as campaign,
     cast(null as string) as currency,
-    {% for kind in ['sent', 'bounced', 'opened', 'clicked', 'unsubscribed'] -%}
-    sum(case when event_type = '{{ kind }}' then 1 else 0 end) as {{ kind }}_count{{ ',' if not loop.last }}
-    {% endfor %}
+    sum(case when event_type = 'sent' then 1 else 0 end) as sent_count,
+    sum(case when event_type = 'bounced' then 1 else 0 end) as bounced_count,
+    sum(case when event_type = 'opened' then 1 else 0 end) as opened_count,
+    sum(case when event_type = 'clicked' then 1 else 0 end) as clicked_count,
+    sum(case when event_type = 'unsubscribed' then 1 else 0 end) as unsubscribed_count
   from {{ ref('email_events') }}
   where occurred_at < {{ as_of() }} and not is_automatic
   group by {{ shop_date('occurred_at') }}, campaign_name
@@ -47,21 +49,24 @@ sides as (
   ] -%}
   select
     activity_date, channel, campaign, currency,
-    {% for name in measures -%}
-    {{ name if name in known else '0' }} as {{ name }}{{ ',' if not loop.last }}
-    {% endfor %}
+    {% for name in measures[:-1] -%}
+    {{ name if name in known else '0' }} as {{ name }},
+    {% endfor -%}
+    {{ measures[-1] if side == 'mails' else '0' }} as {{ measures[-1] }}
   from {{ side }}
   {{ 'union all' if not loop.last }}
   {% endfor %}
 )
 
 select
+  concat_ws('|', cast(activity_date as string), channel, campaign, coalesce(currency, '')) as activity_id,
   activity_date,
   channel,
   campaign,
   currency,
-  {% for name in measures -%}
-  sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
-  {% endfor %}
+  {% for name in measures[:-1] -%}
+  sum({{ name }}) as {{ name }},
+  {% endfor -%}
+  sum({{ measures[-1] }}) as {{ measures[-1] }}
 from sides
 group by activity_date, channel, campaign, currency

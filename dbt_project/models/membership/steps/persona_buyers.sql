@@ -31,14 +31,21 @@ orders as (
   group by customer_id
 ),
 
+sessions as (
+  select
+    customer_id,
+    {{ channel_of('source', 'medium') }} as channel
+  from {{ ref('sessions') }}
+  where {{ year.format('started_at') }}
+),
+
 visits as (
   select
     customer_id,
-    medium,
+    channel,
     count(*) as session_count
-  from {{ ref('sessions') }}
-  where {{ year.format('started_at') }}
-  group by customer_id, medium
+  from sessions
+  group by customer_id, channel
 ),
 
 visits_by_channel as (
@@ -46,7 +53,7 @@ visits_by_channel as (
     buyers.persona,
     buyers.customer_id,
     sum(visits.session_count) as session_count,
-    sum(case when visits.medium = buyers.channel then visits.session_count else 0 end) as channel_session_count
+    sum(case when visits.channel = buyers.channel then visits.session_count else 0 end) as channel_session_count
   from buyers
   inner join visits on buyers.customer_id = visits.customer_id
   group by buyers.persona, buyers.customer_id
