@@ -19,6 +19,8 @@ BLUE, ORANGE, GREEN, SKY, RED, PURPLE, GREY = (
 )  # fmt: skip
 
 Figure = dict[str, Any]
+Cell = tuple[float | None, str, str]  # a share, what stands in its place, what is told when it is pointed at
+NOTHING: Cell = (None, "", "")
 LABEL_WIDTH = 24
 # What a bar and the space around a chart take, in pixels.
 ROW, FRAME = 30, 70
@@ -65,25 +67,23 @@ def bars(
     figure["layout"]["yaxis"] |= {"autorange": "reversed", "showgrid": False}
     figure["layout"]["xaxis"] |= {"tickformat": ".0%" if is_percent else ",.0f", "nticks": 5, "zeroline": True}
     if not is_stacked:
-        longest = max((abs(value) for _, values, _ in parts for value in values), default=0)
-        least = min((value for _, values, _ in parts for value in values), default=0)
-        # Room for the text at the end of the longest bar.
-        figure["layout"]["xaxis"]["range"] = [1.3 * least if least < 0 else 0, 1.3 * longest or 1]
+        ends = [0.0, *(value for _, values, _ in parts for value in values)]
+        span = max(ends) - min(ends) or 1
+        # Room for the text at the ends of the bars.
+        low = min(ends) - 0.2 * span if min(ends) < 0 else 0
+        figure["layout"]["xaxis"]["range"] = [low, max(ends) + 0.25 * span]
     return figure
 
 
 def heat(
-    columns: Sequence[str], rows: Sequence[str], shares: Sequence[Sequence[float | None]],
-    told: Sequence[Sequence[str]], cells: Sequence[Sequence[str]], column_title: str,
+    columns: Sequence[str], rows: Sequence[str], cells: Sequence[Sequence[Cell]], column_title: str,
     darkest: float | None = None,
 ) -> Figure:  # fmt: skip
-    """A grid of shares from light to dark; `cells` stands in each, `told` when pointed at.
-
-    `darkest` is the share from which on the colour is the darkest (default: the largest).
-    """
+    """A grid of shares from light to dark; from `darkest` on (default: the largest) the colour is the darkest."""
+    shares, shown, told = ([[cell[place] for cell in row] for row in cells] for place in range(3))
     trace = go.Heatmap(
         x=[_wrapped(column, 10) for column in columns], y=[_wrapped(row, 16) for row in rows], z=shares,
-        text=cells, texttemplate="%{text}", customdata=told, hovertemplate=_TOLD, showscale=False, xgap=2, ygap=2,
+        text=shown, texttemplate="%{text}", customdata=told, hovertemplate=_TOLD, showscale=False, xgap=2, ygap=2,
         zmin=0, zmax=darkest, hoverongaps=False,
     )  # fmt: skip
     figure = _figure([trace], height=FRAME + 60 + len(rows) * 34)

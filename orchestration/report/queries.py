@@ -21,13 +21,6 @@ PERIOD_DAYS = 30
 QUARTER_DAYS = 90
 CAMPAIGNS = 12
 
-# Parts of the identity stage that an older lake does not have: without them nothing is said about them.
-OPTIONAL = {
-    "identity_alarms": "customer_id varchar, reason varchar",
-    "match_reviews": "reason varchar",
-    "probable_edges": "rule varchar, guard varchar",
-}
-
 _NOW_OR_BEFORE = """case
     when activity_date between getvariable('since') and getvariable('until') then 'now'
     when activity_date between getvariable('before_since') and getvariable('since') - 1 then 'before'
@@ -216,17 +209,16 @@ class Period:
 
 @dataclass(frozen=True)
 class Figures:
-    """The period, the rows of each query, and the optional marts that are not there."""
+    """The period and the rows of each query."""
 
     period: Period
     rows: dict[str, Rows]
-    absent: frozenset[str]
 
 
 def read(lake: Lake, zone: ZoneInfo, now: datetime) -> Figures:
     """Every result over one lake; MissingMarts names what is not there. `now` counts where no customer is known."""
     files = {name: lake.files(f"marts/{name}") for name in _MARTS}
-    if missing := [name for name, found in files.items() if not found and name not in OPTIONAL]:
+    if missing := [name for name, found in files.items() if not found]:
         raise MissingMarts(
             f"{lake.path('marts')} lacks {', '.join(missing)}; run `make demo` first (or materialise everything in "
             "`make ui`), then `make report`"
@@ -234,10 +226,7 @@ def read(lake: Lake, zone: ZoneInfo, now: datetime) -> Figures:
     with lake.connect() as connection:
         connection.execute("SET memory_limit = '1GB'; SET threads = 2")
         for name, found in files.items():
-            if found:
-                connection.read_parquet(found).create_view(name)
-            else:
-                connection.execute(f"create temp table {name} ({OPTIONAL[name]})")
+            connection.read_parquet(found).create_view(name)
         clock = connection.execute(_CLOCK).fetchall()[0][0]
         built = max(_written_at(lake, path) for path in files["daily_sales"])
         period = Period(clock.replace(tzinfo=UTC) if clock else now.astimezone(UTC), zone, built)
@@ -248,7 +237,7 @@ def read(lake: Lake, zone: ZoneInfo, now: datetime) -> Figures:
             answer = connection.execute(sql)
             columns = [column[0] for column in answer.description]
             rows[name] = [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
-    return Figures(period, rows, frozenset(name for name in OPTIONAL if not files[name]))
+    return Figures(period, rows)
 
 
 def _written_at(lake: Lake, path: str) -> datetime:

@@ -39,6 +39,11 @@ class Number:
     change: str = ""
     is_good: bool | None = None
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it needs smaller letters; Japanese ones are twice as wide."""
+        return sum(2 if ord(letter) > 0x2E80 else 1 for letter in self.value) > 11
+
 
 @dataclass
 class Chart:
@@ -228,37 +233,29 @@ def _cohort_chart(rows: Rows, words: Words, currency: str, several: bool) -> Cha
     cells = {(row["cohort_month"], row["month_number"]): row for row in rows}
     first = {month: cells[month, 0]["customer_count"] for month in months if (month, 0) in cells}
 
-    def told(month: Any, number: int) -> str:
+    def cell(month: Any, number: int) -> draw.Cell:
         row = cells.get((month, number))
-        return "" if row is None else words(
-            "cohorts.cell", cohort=words.month(month), months=number, rate=words.percent(row["retention_rate"]),
-            active=words.number(row["active_customer_count"]), customers=words.number(row["customer_count"]),
+        return draw.NOTHING if row is None else (
+            row["retention_rate"],
+            words.percent(row["retention_rate"], 0),
+            words(
+                "cohorts.cell", cohort=words.month(month), months=number, rate=words.percent(row["retention_rate"]),
+                active=words.number(row["active_customer_count"]), customers=words.number(row["customer_count"]),
+            ),
         )  # fmt: skip
 
-    def share(month: Any, number: int) -> float | None:
-        row = cells.get((month, number))
-        return None if row is None else row["retention_rate"]
-
-    def cell(month: Any, number: int) -> str:
-        return "" if share(month, number) is None else words.percent(share(month, number), 0)
-
     names = [words.month(month) for month in months]
-    figure = draw.heat(
-        [str(number) for number in numbers], names,
-        [[share(month, number) for number in numbers] for month in months],
-        [[told(month, number) for number in numbers] for month in months],
-        [[cell(month, number) for number in numbers] for month in months], words("cohorts.since"),
-    )  # fmt: skip
+    grid = [[cell(month, number) for number in numbers] for month in months]
     return Chart(
         f"cohorts_{currency}",
         words("cohorts.chart_in" if several else "cohorts.chart", currency=words.currency(currency)),
         words("cohorts.help"),
         [words("cohorts.month"), words("cohorts.customers"), *map(str, numbers)],
         [
-            [name, words.number(first.get(month, 0)), *(cell(month, number) for number in numbers)]
-            for name, month in zip(names, months, strict=True)
+            [name, words.number(first.get(month, 0)), *(shown for _, shown, _ in row)]
+            for name, month, row in zip(names, months, grid, strict=True)
         ],
-        figure if numbers else None,
+        draw.heat([str(number) for number in numbers], names, grid, words("cohorts.since")) if numbers else None,
         words("cohorts.empty"),
         is_wide=True,
     )
@@ -397,20 +394,16 @@ def _transitions(figures: Figures, words: Words, names: Mapping[str, str]) -> Ch
     def stay(row: dict[str, Any]) -> str:
         return words.span(timedelta(days=row["median_days"] or 0))
 
-    def share(start: str, end: str) -> float | None:
+    def cell(start: str, end: str) -> draw.Cell:
         row = moves.get((start, end))
-        return row["transition_count"] / left[start] if row else None
-
-    def told(start: str, end: str) -> str:
-        row = moves.get((start, end))
-        return "" if row is None else words(
-            "journey.cell", from_stage=names[start], to_stage=names[end], share=words.percent(share(start, end)),
+        if row is None:
+            return draw.NOTHING
+        share = row["transition_count"] / left[start]
+        told = words(
+            "journey.cell", from_stage=names[start], to_stage=names[end], share=words.percent(share),
             moves=words.number(row["transition_count"]), stay=stay(row),
         )  # fmt: skip
-
-    def cell(start: str, end: str) -> str:
-        value = share(start, end)
-        return "" if value is None else words.percent(value, 0)
+        return share, words.percent(share, 0), told
 
     return Chart(
         "transitions",
@@ -426,8 +419,7 @@ def _transitions(figures: Figures, words: Words, names: Mapping[str, str]) -> Ch
         ],
         draw.heat(
             list(names.values()), [names[stage] for stage in sources],
-            *([[write(start, end) for end in STAGES] for start in sources] for write in (share, told, cell)),
-            words("journey.to"),
+            [[cell(start, end) for end in STAGES] for start in sources], words("journey.to"),
         )
         if sources
         else None,
@@ -476,30 +468,26 @@ def _attribution_chart(rows: Mapping[tuple[str, str], Any], words: Words, curren
     names = [words.name("channel", channel) for channel in channels]
     models = [words.name("model", model) for model in MODELS]
 
-    def share(channel: str, model: str) -> float | None:
+    def cell(channel: str, model: str) -> draw.Cell:
         row = rows.get((channel, model))
-        return row["revenue_share"] if row else None
-
-    def cell(channel: str, model: str) -> str:
-        return "" if share(channel, model) is None else words.percent(share(channel, model))
-
-    def told(channel: str, model: str) -> str:
-        row = rows.get((channel, model))
-        return "" if row is None else words(
-            "attribution.cell", channel=words.name("channel", channel), model=words.name("model", model),
-            share=words.percent(row["revenue_share"]), revenue=words.money(row["credited_revenue"], currency),
-            orders=words.number(row["credited_order_count"]),
+        if row is None:
+            return draw.NOTHING
+        share = words.percent(row["revenue_share"])
+        told = words(
+            "attribution.cell", channel=words.name("channel", channel), model=words.name("model", model), share=share,
+            revenue=words.money(row["credited_revenue"], currency), orders=words.number(row["credited_order_count"]),
         )  # fmt: skip
+        return row["revenue_share"], share, told
 
-    grids = [[[write(channel, model) for model in MODELS] for channel in channels] for write in (share, told, cell)]
+    grid = [[cell(channel, model) for model in MODELS] for channel in channels]
     darkest = max((row["revenue_share"] or 0 for (name, _), row in rows.items() if name != "unattributed"), default=1)
     return Chart(
         f"attribution_{currency}",
         words("attribution.chart_in" if several else "attribution.chart", currency=words.currency(currency)),
         words("attribution.help"),
         [words("attribution.channel"), *models],
-        [[name, *cells] for name, cells in zip(names, grids[2], strict=True)],
-        draw.heat(models, names, *grids, words("attribution.model"), darkest),
+        [[name, *(shown for _, shown, _ in row)] for name, row in zip(names, grid, strict=True)],
+        draw.heat(models, names, grid, words("attribution.model"), darkest),
     )
 
 
@@ -669,9 +657,6 @@ def identity(figures: Figures, words: Words) -> Section:
     def changed(event: str, key: str) -> str:
         return words.number(changes[event][key] if event in changes else 0)
 
-    def measured(mart: str, count: int) -> str:
-        return words("identity.not_measured") if mart in figures.absent else words.number(count)
-
     alarms, reviews = figures.rows["alarms"], figures.rows["reviews"][0]["pair_count"]
     section.numbers = [
         Number(
@@ -688,10 +673,10 @@ def identity(figures: Figures, words: Words) -> Section:
             ),
         ),
         Number(
-            words("identity.alarms"), measured("identity_alarms", sum(row["customer_count"] for row in alarms)),
+            words("identity.alarms"), words.number(sum(row["customer_count"] for row in alarms)),
             words("identity.alarms_hint"),
         ),
-        Number(words("identity.reviews"), measured("match_reviews", reviews), words("identity.reviews_hint")),
+        Number(words("identity.reviews"), words.number(reviews), words("identity.reviews_hint")),
     ]  # fmt: skip
     counted = [words("identity.kind"), words("identity.record_count"), words("identity.customers")]
     edges = figures.rows["edges"]
@@ -726,8 +711,7 @@ def identity(figures: Figures, words: Words) -> Section:
         ),
         _named(words, "guards", "identity.guard", "guard", figures.rows["guards"], "guard", "edge_count"),
     ]  # fmt: skip
-    if "identity_alarms" not in figures.absent:
-        section.charts.append(_named(words, "alarms", "identity.alarm", "alarm", alarms, "reason", "customer_count"))
+    section.charts.append(_named(words, "alarms", "identity.alarm", "alarm", alarms, "reason", "customer_count"))
     return section
 
 

@@ -39,7 +39,7 @@ class Words:
         return known[self.language] if known else str(value or "–").replace("_", " ")
 
     def number(self, value: Amount, digits: int = 0) -> str:
-        return format_decimal(round(value, digits) + 0, format=_pattern("#,##0", digits), locale=self._locale)
+        return format_decimal(round(float(value), digits) + 0.0, format=_pattern("#,##0", digits), locale=self._locale)
 
     def percent(self, share: float | None, digits: int = 1) -> str:
         return (
