@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 PATIENCE = 120.0
+# Chromium reads from 3 and writes to 4.
+_LAUNCH = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 class Browser:
@@ -37,8 +42,7 @@ class Browser:
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
         flags += ["--remote-debugging-pipe", f"--user-data-dir={self._home}", "about:blank"]
-        # Chromium reads from 3 and writes to 4.
-        command = ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{reads} 4>&{writes}', CHROMIUM, *flags]
+        command = [sys.executable, "-c", _LAUNCH, str(reads), str(writes), CHROMIUM, *flags]
         self._process = subprocess.Popen(
             command, pass_fds=(reads, writes), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -27,8 +27,8 @@ def render(figures: Figures, written: datetime) -> str:
     }
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((Path(__file__).parent / "template.html").read_text("utf-8"))
-    # `</` would end the script element that holds it.
-    data = json.dumps(charts, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    # No name of a campaign may end the script element that holds it.
+    data = json.dumps(charts, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return template.render(editions=editions, charts=data, plotly=get_plotlyjs())
 
 
