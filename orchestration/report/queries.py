@@ -229,7 +229,9 @@ def read(lake: Lake, zone: ZoneInfo, now: datetime) -> Figures:
             connection.read_parquet(found).create_view(name)
         clock = connection.execute(_CLOCK).fetchall()[0][0]
         built = max(_written_at(lake, path) for path in files["daily_sales"])
-        period = Period(clock.replace(tzinfo=UTC) if clock else now if now.tzinfo else now.replace(tzinfo=UTC), zone, built)
+        period = Period(
+            clock.replace(tzinfo=UTC) if clock else now if now.tzinfo else now.replace(tzinfo=UTC), zone, built
+        )
         for name, value in period.variables().items():
             connection.execute(f"set variable {name} = ?", [value])
         rows = {}

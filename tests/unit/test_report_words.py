@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestration.report import sections
+from orchestration.report import parts
+from orchestration.report.people import segment_name
 from orchestration.report.words import LOCALES, Words, texts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +32,9 @@ def test_texts_that_the_code_asks_for_are_there() -> None:
 @pytest.mark.parametrize("language", LOCALES)
 def test_stages_models_channels_segments_and_families_have_names(language: str) -> None:
     project = yaml.safe_load((ROOT / "dbt_project/dbt_project.yml").read_text("utf-8"))["vars"]
-    named = {"stage": sections.STAGES, "stage_meaning": sections.STAGES, "model": sections.MODELS}
-    named |= {"model_meaning": sections.MODELS, "channel": (*sections.CHANNELS, *sections.REACH)}
-    named |= {"standing": sections.STANDINGS, "rfm": sections.RFM}
+    named = {"stage": parts.STAGES, "stage_meaning": parts.STAGES, "model": parts.MODELS}
+    named |= {"model_meaning": parts.MODELS, "channel": (*parts.CHANNELS, *parts.REACH)}
+    named |= {"standing": parts.STANDINGS, "rfm": parts.RFM}
     named |= {"segment": tuple(project["segments"]), "family": tuple(project["segment_families"])}
     missing = [
         f"name.{kind}.{value}" for kind, values in named.items() for value in values
@@ -67,6 +68,6 @@ def test_spans_of_time_are_round(length: timedelta, english: str, japanese: str)
 
 
 def test_a_segment_nobody_has_named_is_shown_as_it_is() -> None:
-    assert sections.segment_name("tea_lovers", Words("ja")) == "tea lovers"
-    assert sections.segment_name("rfm.champions", Words("en")) == "Buying pattern: Champions"
-    assert sections.segment_name("behaviour.frequent, small baskets", Words("ja")) == "行動：購入頻度が高い、少量購入"
+    assert segment_name("tea_lovers", Words("ja")) == "tea lovers"
+    assert segment_name("rfm.champions", Words("en")) == "Buying pattern: Champions"
+    assert segment_name("behaviour.frequent, small baskets", Words("ja")) == "行動：購入頻度が高い、少量購入"
