@@ -41,7 +41,7 @@ select
   category,
   {{ ratio('weight', '1000000') }} as affinity_score,
   coalesce({{ ratio('weight', 'sum(weight) over (partition by customer_id)') }}, 0) as affinity_share,
-  row_number() over (partition by customer_id order by weight desc, category asc) as affinity_rank,
+  cast(row_number() over (partition by customer_id order by weight desc, category asc) as bigint) as affinity_rank,
   cast(purchase_count as bigint) as purchase_count,
   cast(item_count as bigint) as item_count,
   {{ money('net_total') }} as net_total,
