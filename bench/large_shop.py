@@ -47,7 +47,7 @@ CREATE OR REPLACE MACRO price_of(p) AS (100 + pick('price', p, 9900)) / 100.0;
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything; `share` of 1 is the whole year, smaller is a day's part of it."""
+    """How much of everything a year holds, all of it from the number of customers."""
 
     customers: int
 
@@ -82,7 +82,7 @@ def write_shop(lake: Lake, size: Size, tell: Told) -> None:
 
 def write_day(lake: Lake, size: Size, tell: Told) -> None:
     """The day after: a hundredth of the customers and orders, new and changed alike, and one day's events."""
-    changed, fresh = int(size.customers * CHANGED_SHARE / 2), int(size.customers * CHANGED_SHARE / 2)
+    changed = fresh = int(size.customers * CHANGED_SHARE / 2)
     some = f"(SELECT pick('changed', i, {size.customers}) FROM range(0, {changed}) AS t (i) GROUP BY 1)"
     with lake.connect() as connection:
         writer = Writer(connection, lake, tell)

@@ -98,27 +98,28 @@ def _pull_stream(
     started, before = time.monotonic(), vendor.session.snapshot()
     result = StreamResult(source, stream.name)
     start = bookmark(source, stream, lake, as_of)
+    interval = _sweep_interval(stream, sweep_every)
+    swept, stamp = f"raw/{source}/{stream.name}/swept.json", {"swept_at": as_of.astimezone(UTC).isoformat()}
+    # A full read sees every key there is.
+    is_full = stream.partition_by is None and start.since is None
     with Landing(source, stream, lake) as landing:
         for page in vendor.read(stream, start):
             landing.add(page)
+        if is_full and interval is not None:
+            # Said before the rows land: killed between the two, the next pull is a full one again. The other way round
+            # it would sweep, and bring what no full read brings: what was archived before we ever looked.
+            lake.write_json(swept, stamp)
         landed = landing.land()
     result.rows, result.rejected, result.commits = landed.rows, landed.rejected, landed.commits
     if stream.provisional:
         _drop_provisional(source, stream, lake)
-    interval = _sweep_interval(stream, sweep_every)
-    if interval is not None:
-        swept = f"raw/{source}/{stream.name}/swept.json"
-        # A full read has just seen every key there is.
-        is_full = stream.partition_by is None and start.since is None
-        if not is_full and _is_due(lake, swept, as_of, interval):
-            found = sweep(source, stream, vendor, lake)
-            result.rows += found.rows
-            result.deleted += found.deleted
-            result.rejected += found.rejected
-            result.commits += found.commits
-            is_full = True
-        if is_full:
-            lake.write_json(swept, {"swept_at": as_of.astimezone(UTC).isoformat()})
+    if interval is not None and not is_full and _is_due(lake, swept, as_of, interval):
+        found = sweep(source, stream, vendor, lake)
+        result.rows += found.rows
+        result.deleted += found.deleted
+        result.rejected += found.rejected
+        result.commits += found.commits
+        lake.write_json(swept, stamp)
     result.bookmark = bookmark(source, stream, lake, as_of).since
     spent = vendor.session.snapshot().since(before)
     result.requests, result.bytes = spent.requests, spent.bytes

@@ -117,11 +117,12 @@ class Landing:
         seen, bad = self._count("staged"), self._count("bad")
         self._refuse_broken_contract(seen + bad)
         landed = Landed(seen=seen)
+        # The rejected first: killed in between, the next read starts from the rows that landed, past the rejected ones.
+        self._land_rejected(landed)
         if self.stream.partition_by:
             self._land_partitions(landed, self.stream.partition_by)
         else:
             self._land_append(landed)
-        self._land_rejected(landed)
         return landed
 
     def flush(self) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -34,4 +35,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Whoever started this may have been told to ignore the signal that ends us, and handed that on.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise SystemExit(main())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 import requests
@@ -264,9 +266,11 @@ def test_search_may_lag_behind_writes_but_reading_by_id_does_not(sandbox, hubspo
 
 
 @pytest.mark.slow
-def test_the_command_opens_the_small_shop_and_tells_where(tmp_path):
+def test_the_command_opens_the_small_shop_tells_where_and_ends_when_asked(tmp_path):
     command = [sys.executable, "-m", "connectors.sandbox", "--small", "--port", "0", "--state", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # Some shells ignore SIGTERM and hand that on: the sandbox then outlived who had started it, and was waited for.
+    ignore = partial(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=ignore) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().removeprefix("sandbox ready at ").strip()
@@ -274,8 +278,10 @@ def test_the_command_opens_the_small_shop_and_tells_where(tmp_path):
             assert HubspotApi(variables)("GET", CONTACTS).ok
             assert BigQueryApi(variables)("GET", "/datasets").ok
             assert requests.get(f"{url}/_sandbox/health", timeout=10).json()["vendors"] == list(VENDORS)
-        finally:
             process.terminate()
+            assert process.wait(timeout=10) == -signal.SIGTERM
+        finally:
+            process.kill()
 
 
 def test_the_command_prints_the_variables(tmp_path):

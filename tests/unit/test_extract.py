@@ -217,3 +217,49 @@ def test_day_without_events_is_an_empty_partition(source: Source, acme: Acme, la
 def test_unknown_stream_is_named(source: Source, lake: Lake) -> None:
     with pytest.raises(KeyError, match="acme has no stream 'cats'; it has people, things, days"):
         pull(source, lake, config=CONFIG, streams=["cats"])
+
+
+class Archiving(Acme):
+    """Shows archived rows to a sweep and to no list, as HubSpot does."""
+
+    def keys(self, stream: Stream) -> Iterator[Page]:
+        yield from super().keys(stream)
+        yield Page([person(99)], is_deleted=True)
+
+
+@pytest.mark.parametrize("write", range(5))
+def test_first_pull_killed_before_any_write_ends_as_an_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
+) -> None:
+    rows = [*(person(n, n) for n in range(1, 29)), person(0, id=None)]
+    source = Source("acme", AcmeConfig, (PEOPLE,), lambda config: Archiving(rows={"people": rows}))
+
+    def kept(lake: Lake) -> list[Any]:
+        with lake.connect() as connection:
+            files = [f"{lake.root}/{kind}/acme/people/*.parquet" for kind in ("raw", "rejected")]
+            return [
+                connection.execute(f"SELECT {what} FROM read_parquet(?) ORDER BY ALL", [name]).fetchall()
+                for what, name in zip(("id, _is_deleted", "_field, _reason, _row"), files, strict=True)
+            ]
+
+    undisturbed, killed = Lake(tmp_path / "undisturbed"), Lake(tmp_path / "killed")
+    pull(source, undisturbed, config=CONFIG, as_of=NOW)
+    left = [write]
+    with monkeypatch.context() as patched:
+        written = Lake._written_aside
+
+        def dying(lake: Lake, path: str) -> Any:
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return written(lake, path)
+
+        patched.setattr(Lake, "_written_aside", dying)
+        try:
+            pull(source, killed, config=CONFIG, as_of=NOW)
+        except KeyboardInterrupt:
+            assert write < 4
+        else:
+            assert write == 4, "a pull has other writes than this test thinks"
+    pull(source, killed, config=CONFIG, as_of=NOW)
+    assert kept(killed) == kept(undisturbed)
