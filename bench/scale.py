@@ -86,7 +86,7 @@ def build(lake: Lake, as_of: str, memory: str, progress: Progress) -> dict[str, 
     dbt = str(Path(sys.executable).parent / "dbt")
     began = time.monotonic()
     process = subprocess.Popen(
-        [dbt, "build", "--profiles-dir", "."],
+        [dbt, "build", "--profiles-dir", ".", "--exclude-resource-type", "unit_test"],
         cwd=PROJECT / "dbt_project",
         env=environment,
         stdout=subprocess.PIPE,
