@@ -27,6 +27,9 @@ from orchestration.resources import PROJECT_ROOT, Clock, Lakehouse
 FINGERPRINTS = "marts/fingerprints.json"
 SINCE = "standing since"
 LONGEST_STANDING = timedelta(hours=24)
+# What is selected and nothing else; unit tests would come with their model, say nothing about today's data and run in
+# `make test`.
+CHOSEN_ONLY = ("--indirect-selection", "empty", "--exclude-resource-type", "unit_test")
 
 # dbt stands beside this interpreter, whether or not its environment was activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -132,7 +135,7 @@ def transform(
         chosen = changed | tests_due(nodes, changed, {name for name in now if now[name] == built.get(name)})
         names = sorted("fqn:" + ".".join(nodes["nodes"][unique_id]["fqn"]) for unique_id in chosen)
         invocation = dbt.cli(
-            ["build", "--indirect-selection", "empty", "--select", " ".join(names), *clock_arguments(clock)],
+            ["build", *CHOSEN_ONLY, "--select", " ".join(names), *clock_arguments(clock)],
             manifest=project.manifest_path,
             dagster_dbt_translator=translator,
         )
@@ -161,8 +164,7 @@ def transform(
 def tests_due(nodes: Mapping[str, Any], changed: set[str], standing: set[str]) -> set[str]:
     """The data tests of what is built now, but those that need a model of a later part of the graph: they run there.
 
-    dbt's own `buildable` would leave out a test that also reads a model which an earlier part has built. Unit tests say
-    nothing about today's data and run in `make test`.
+    dbt's own `buildable` would leave out a test that also reads a model which an earlier part has built.
     """
     ready = changed | standing | set(nodes["sources"])
     return {
