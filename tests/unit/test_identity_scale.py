@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from bench.resolving import engine, guards, state
+from bench.resolving.arrays import Rows
 from bench.resolving.guards import Limit
 
 DAYS = 120
 
 
-def some_rows(chance: np.random.Generator, records: np.ndarray) -> state.Rows:
+def some_rows(chance: np.random.Generator, records: np.ndarray) -> Rows:
     """Records with few names and few identifiers, so that guards trip and clusters merge and split all the time."""
     size = len(records)
     rows = {"record": records.astype(np.uint64), "name": chance.integers(0, 4, size).astype(np.uint64)}
@@ -21,7 +22,7 @@ def some_rows(chance: np.random.Generator, records: np.ndarray) -> state.Rows:
     return rows
 
 
-def partition(rows: state.Rows, limits: dict[str, Limit]) -> dict[int, frozenset[int]]:
+def partition(rows: Rows, limits: dict[str, Limit]) -> dict[int, frozenset[int]]:
     """Record → the records it hangs together with, by the shortest code that can say it."""
     fellows: dict[int, set[int]] = {int(record): {int(record)} for record in rows["record"]}
     for kind, limit in limits.items():
@@ -40,7 +41,7 @@ def partition(rows: state.Rows, limits: dict[str, Limit]) -> dict[int, frozenset
     return {record: frozenset(group) for record, group in fellows.items()}
 
 
-def found(rows: state.Rows) -> dict[int, frozenset[int]]:
+def found(rows: Rows) -> dict[int, frozenset[int]]:
     groups: dict[int, set[int]] = {}
     for record, customer in zip(rows["record"].tolist(), rows["customer"].tolist(), strict=True):
         groups.setdefault(customer, set()).add(record)
@@ -52,11 +53,10 @@ def test_days_of_edits_equal_a_rebuild_ids_included(seed: int, tmp_path: Path, m
     limits = {"email": Limit(6, 2), "phone": Limit(4, 1), "external_id": Limit(8, 3)}
     monkeypatch.setattr(engine, "LIMITS", limits)
     monkeypatch.setattr(guards, "LIMITS", limits)
-    monkeypatch.setattr(state, "PLACES_A_VALUE", 1)  # the exact look behind the table of bits is used too
     chance = np.random.default_rng(seed)
     rows = some_rows(chance, np.arange(1, 80))
-    rebuilt = engine.rebuild(rows)
-    state.write_rows(rebuilt, tmp_path / "base.parquet")
+    rebuilt, indexes = engine.rebuild(rows)
+    state.write_base(rebuilt, indexes, tmp_path)
     merges = splits = 0
     for day in range(DAYS):
         edited = np.unique(chance.integers(1, 120, chance.integers(1, 8)))
@@ -66,8 +66,8 @@ def test_days_of_edits_equal_a_rebuild_ids_included(seed: int, tmp_path: Path, m
         rows = {name: np.concatenate((values[stays], changes[name][live])) for name, values in rows.items()}
         rows = {name: values[np.argsort(rows["record"])] for name, values in rows.items()}
         changed = engine.update(state.Kept(tmp_path), changes)
-        state.write_rows(changed, tmp_path / f"day-{day:04d}.parquet")
-        before, rebuilt = rebuilt, engine.rebuild(rows, rebuilt)
+        state.write_changes(changed, tmp_path / f"day-{day:04d}.npz")
+        before, (rebuilt, indexes) = rebuilt, engine.rebuild(rows, rebuilt)
         updated = state.read_state(tmp_path)
         assert all(np.array_equal(updated[name], rebuilt[name]) for name in state.COLUMNS), (seed, day)
         now, then = found(rebuilt), found(before)
@@ -75,7 +75,5 @@ def test_days_of_edits_equal_a_rebuild_ids_included(seed: int, tmp_path: Path, m
         merges += sum(not now[record] <= then[record] for record in now.keys() & then.keys())
         splits += sum(not then[record] <= now[record] for record in now.keys() & then.keys())
         if day % 50 == 49:  # a rebuild takes the place of the days before it
-            for path in tmp_path.glob("*.parquet"):
-                path.unlink()
-            state.write_rows(rebuilt, tmp_path / "base.parquet")
+            state.write_base(rebuilt, indexes, tmp_path)
     assert merges > 50 and splits > 50
