@@ -11,9 +11,11 @@ Rows = dict[str, Array]
 
 
 class Index(NamedTuple):
-    """A column in the order of its values, without 0: the values and the rows (32-bit) they stand in."""
+    """Which rows carry a value: `values`, distinct and in order, without 0; the rows (32-bit) of all values, one value
+    after the other; and where each value's rows begin among them, with the end as one number more."""
 
     values: Array
+    starts: Array
     rows: Array
 
 
@@ -21,14 +23,17 @@ def index_of(column: Array) -> Index:
     """The column's index."""
     rows = np.argsort(column)
     rows = rows[int((column == 0).sum()) :]
-    return Index(column[rows], rows.astype(np.int32))
+    ordered = column[rows]
+    starts = run_starts(ordered)
+    return Index(ordered[starts], np.append(starts, len(rows)).astype(np.int32), rows.astype(np.int32))
 
 
 def found_in(index: Index, wanted: Array) -> Array:
     """The rows that carry a wanted value (distinct, sorted), sorted."""
-    first = np.searchsorted(index.values, wanted)
-    counts = np.searchsorted(index.values, wanted, side="right") - first
-    return np.sort(index.rows[spans(first, counts)]).astype(np.int64)
+    at, is_known = positions(index.values, wanted)
+    at = at[is_known]
+    first = index.starts[at].astype(np.int64)
+    return np.sort(index.rows[spans(first, index.starts[at + 1] - first)]).astype(np.int64)
 
 
 def spans(first: Array, counts: Array) -> Array:

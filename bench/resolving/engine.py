@@ -5,7 +5,7 @@ and all records of the customers whose links are touched by either. Everybody el
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from identity_graph import component_labels, kept_ids
 
 AGAIN = np.uint64(0x616761696E)
 """Salt of a name for a new customer when the first choice is taken."""
+
+
+Decided = tuple[Array, Array, Array]
+"""Places of the kept rows whose decision has changed, their new decisions, and those of the day's records."""
 
 
 def read_people(connection: duckdb.DuckDBPyConnection, path: Path) -> Rows:
@@ -84,28 +88,11 @@ def update(kept: Kept, changes: Rows) -> Rows:
     stale = kept.find("record", changes["record"])
     old = kept.rows(stale, ("record", *KINDS, "customer"))
     old = only(old, np.argsort(old["record"]))
-
-    def others(key: str, wanted: Array, columns: tuple[str, ...]) -> Rows:
-        """Rows that the day leaves as they were and that carry a wanted value."""
-        places = kept.find(key, wanted)
-        return kept.rows(places[~is_among(places, stale)], columns)
-
-    touched, decided = [old["customer"]], {}
-    for kind, decision in zip(KINDS, DECISIONS, strict=True):
-        affected = distinct(np.concatenate((old[kind], fresh[kind])))
-        # every record that carries these identifiers, so the guards' counts are those of a rebuild
-        carriers = others(kind, affected, ("name", kind, decision, "customer"))
-        count = len(carriers["place"])
-        values, names = (np.concatenate((carriers[name], fresh[name])) for name in (kind, "name"))
-        decisions = decide(index_of(values), names, LIMITS[kind])
-        is_moved = np.ones(len(values), dtype=bool)
-        is_moved[:count] = decisions[:count] != carriers[decision]
-        keys = link_keys(values, names, decisions)
-        is_met = is_among(keys[:count], distinct(keys[is_moved]))
-        moved = is_moved[:count]
-        touched.append(carriers["customer"][moved | is_met])
-        decided[decision] = (carriers["place"][moved], decisions[:count][moved], decisions[count:])
-    members = others("customer", distinct(np.concatenate(touched)), COLUMNS)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda kind: _touched(kept, kind, stale, old, fresh), KINDS))
+    touched = [old["customer"], *(customers for customers, _ in found)]
+    decided = {decision: decisions for decision, (_, decisions) in zip(DECISIONS, found, strict=True)}
+    members = _others(kept, stale, "customer", distinct(np.concatenate(touched)), COLUMNS)
     at, is_known = positions(old["record"], fresh["record"])
     before = np.zeros(len(at), dtype=np.uint64)
     before[is_known] = old["customer"][at[is_known]]
@@ -115,9 +102,30 @@ def update(kept: Kept, changes: Rows) -> Rows:
     return {name: np.concatenate((changed[name], gone[name])) for name in (*COLUMNS, "is_deleted")}
 
 
-def _resolve_again(
-    kept: Kept, members: Rows, fresh: Rows, before_fresh: Array, decided: dict[str, tuple[Array, Array, Array]]
-) -> Rows:
+def _others(kept: Kept, stale: Array, key: str, wanted: Array, columns: Iterable[str]) -> Rows:
+    """Rows that the day leaves as they were and that carry a wanted value."""
+    places = kept.find(key, wanted)
+    return kept.rows(places[~is_among(places, stale)], columns)
+
+
+def _touched(kept: Kept, kind: str, stale: Array, old: Rows, fresh: Rows) -> tuple[Array, Decided]:
+    """The customers whose links by this identifier the day touches, and what the guard decides now."""
+    decision = f"{kind}_decision"
+    affected = distinct(np.concatenate((old[kind], fresh[kind])))
+    # every record that carries these identifiers, so the guards' counts are those of a rebuild
+    carriers = _others(kept, stale, kind, affected, ("name", kind, decision, "customer"))
+    count = len(carriers["place"])
+    values, names = (np.concatenate((carriers[name], fresh[name])) for name in (kind, "name"))
+    decisions = decide(index_of(values), names, LIMITS[kind])
+    is_moved = np.ones(len(values), dtype=bool)
+    is_moved[:count] = decisions[:count] != carriers[decision]
+    keys = link_keys(values, names, decisions)
+    moved = is_moved[:count]
+    is_met = is_among(keys[:count], distinct(keys[is_moved]))
+    return carriers["customer"][moved | is_met], (carriers["place"][moved], decisions[:count][moved], decisions[count:])
+
+
+def _resolve_again(kept: Kept, members: Rows, fresh: Rows, before_fresh: Array, decided: dict[str, Decided]) -> Rows:
     """Components and customers of the members and the day's records; the rows that differ from the state's."""
     count = len(members["place"])
     rows = {name: np.concatenate((members[name], fresh[name])) for name in FIELDS}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.resolving.arrays import Array, Index, mixed_hash, run_starts, spans
+from bench.resolving.arrays import Array, Index, mixed_hash, spans
 
 NOTHING, ANYBODY, SAME_NAME = 0, 1, 2
 """The guard's decision about an identifier: it links nothing, every record that carries it, those of one name."""
@@ -24,15 +24,14 @@ LIMITS = {"email": Limit(40, 3), "phone": Limit(20, 1), "external_id": Limit(100
 def decide(index: Index, names: Array, limit: Limit) -> Array:
     """The decision for every row's identifier; `index` is the identifier's, `names` are hashes, one a row."""
     decisions = np.full(len(names), NOTHING, dtype=np.int8)
-    starts = run_starts(index.values)
-    sizes = np.diff(starts, append=len(index.values))
+    sizes = np.diff(index.starts)
     decisions[index.rows[np.repeat(sizes <= limit.records, sizes)]] = ANYBODY
     # nearly all identifiers are on few records of one name: only those with a difference are looked at further
     name = names[index.rows]
-    differs = np.flatnonzero((index.values[1:] == index.values[:-1]) & (name[1:] != name[:-1]))
-    mixed = np.unique(np.searchsorted(starts, differs, side="right") - 1)
+    differs = np.flatnonzero(_is_followed(index) & (name[1:] != name[:-1]))
+    mixed = np.unique(np.searchsorted(index.starts, differs, side="right") - 1)
     mixed = mixed[sizes[mixed] <= limit.records]
-    places = spans(starts[mixed], sizes[mixed])
+    places = spans(index.starts[mixed], sizes[mixed])
     group = np.repeat(np.arange(len(mixed)), sizes[mixed])
     name = name[places][np.lexsort((name[places], group))]
     is_new = np.ones(len(places), dtype=bool)
@@ -53,10 +52,11 @@ def link_keys(values: Array, names: Array, decisions: Array) -> Array:
 def neighbours(index: Index, names: Array, decisions: Array) -> tuple[Array, Array]:
     """Edges between rows that hang on the same node, each to the next one; `decisions` and `names` have one a row."""
     decision = decisions[index.rows]
-    places = np.flatnonzero((index.values[1:] == index.values[:-1]) & (decision[1:] == ANYBODY))
+    places = np.flatnonzero(_is_followed(index) & (decision[1:] == ANYBODY))
     shared = np.flatnonzero(decision == SAME_NAME)
     rows = index.rows[shared]
-    keys = link_keys(index.values[shared], names[rows], decision[shared])
+    values = index.values[np.searchsorted(index.starts, shared, side="right") - 1]
+    keys = link_keys(values, names[rows], decision[shared])
     order = np.argsort(keys)
     rows, keys = rows[order], keys[order]
     same = np.flatnonzero((keys[1:] == keys[:-1]) & (keys[1:] != 0))
@@ -64,3 +64,10 @@ def neighbours(index: Index, names: Array, decisions: Array) -> tuple[Array, Arr
         np.concatenate((index.rows[places], rows[same])),
         np.concatenate((index.rows[places + 1], rows[same + 1])),
     )
+
+
+def _is_followed(index: Index) -> Array:
+    """Which of the index's rows but the last is followed by one of the same value."""
+    is_followed = np.ones(max(len(index.rows) - 1, 0), dtype=bool)
+    is_followed[index.starts[1:-1] - 1] = False
+    return is_followed
