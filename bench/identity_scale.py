@@ -5,8 +5,7 @@ the same run, the same guards and plain label propagation in SQL (DuckDB, a roun
 partition must be the same. And the 1 % day: new, changed and deleted records, resolved from the state that yesterday's
 build has written and added to it as a file of changed rows. Base and changes together must be what a rebuild from the
 same earlier ids gives, and every id what the product's rule says. Every time counts reading its input and writing its
-result.
-Prints what it does; the last line is one JSON object.
+result, with files as warm as the step before has left them. Prints what it does; the last line is one JSON object.
 """
 
 import argparse
@@ -18,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -99,7 +99,15 @@ def measure(records: int, rounds: int, sql_rounds: int, folder: Path) -> dict[st
     }
 
 
-def one_round(connection, kept, day, today, folder, timed, tell) -> tuple[bool, bool]:  # type: ignore[no-untyped-def]
+def one_round(
+    connection: duckdb.DuckDBPyConnection,
+    kept: Path,
+    day: Path,
+    today: Path,
+    folder: Path,
+    timed: Callable[[str, float], None],
+    tell: Callable[[str], None],
+) -> tuple[bool, bool]:
     """The day from the kept state, the rebuild from the same earlier ids; whether they agree, whether ids are right."""
     changes = kept / "day-0001.npz"
     changes.unlink(missing_ok=True)
