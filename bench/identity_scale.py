@@ -2,9 +2,10 @@
 
 `python bench/identity_scale.py [--records 10000000] [--rounds 3] [--folder PATH]`. Beside it, on the same file and in
 the same run, the same guards and plain label propagation in SQL (DuckDB, a round a step, no pointer jumping), whose
-partition must be the same. Then the 1 % day: new, changed and deleted records, resolved from the state kept in Parquet,
-and compared with a rebuild from the same earlier ids. Every time counts reading its input and writing its result.
-Prints what it does; the last line is one JSON object.
+partition must be the same. And the 1 % day: new, changed and deleted records, resolved from the state that yesterday's
+build has written and added to it as a file of changed rows. Base and changes together must be what a rebuild from the
+same earlier ids gives, and every id what the product's rule says. Every time counts reading its input and writing its
+result, with files as warm as the step before has left them. Prints what it does; the last line is one JSON object.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -24,7 +26,8 @@ import numpy as np
 # Run as a script from any folder: `python bench/identity_scale.py`.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.resolving import engine, propagation, state
+from bench.resolving import assignments, engine, propagation, state
+from bench.resolving.arrays import Array
 from bench.resolving.people import write_people
 
 MEMORY = "6GB"
@@ -67,12 +70,12 @@ def measure(records: int, rounds: int, sql_rounds: int, folder: Path) -> dict[st
         tell(f"{records:,} records and a day's changes written")
         kept = folder / "kept"
         clock = time.perf_counter()
-        state.write_rows(engine.rebuild(engine.read_people(connection, yesterday)), kept / "base.parquet")
+        state.write_base(*engine.rebuild(engine.read_people(connection, yesterday)), kept)
         timed("first_build", clock)
         verdicts = [one_round(connection, kept, day, today, folder, timed, tell) for _ in range(rounds)]
         identical, ids_stable = (all(verdict[place] for verdict in verdicts) for place in (0, 1))
         engines_peak = peak_mib()
-        ours = state.read_state(folder / "rebuilt")
+        ours = state.read_base(folder / "rebuilt", ("record", "customer"))
         for _ in range(sql_rounds):
             clock = time.perf_counter()
             theirs, steps = propagation.propagate(connection, today, folder / "propagated.parquet", tell)
@@ -96,42 +99,36 @@ def measure(records: int, rounds: int, sql_rounds: int, folder: Path) -> dict[st
     }
 
 
-def one_round(connection, kept, day, today, folder, timed, tell) -> tuple[bool, bool]:  # type: ignore[no-untyped-def]
-    """The day from the kept state and the rebuild from the same earlier ids; whether they agree, whether ids stayed."""
-    for path in kept.glob("day-*.parquet"):
-        path.unlink()
+def one_round(
+    connection: duckdb.DuckDBPyConnection,
+    kept: Path,
+    day: Path,
+    today: Path,
+    folder: Path,
+    timed: Callable[[str, float], None],
+    tell: Callable[[str], None],
+) -> tuple[bool, bool]:
+    """The day from the kept state, the rebuild from the same earlier ids; whether they agree, whether ids are right."""
+    changes = kept / "day-0001.npz"
+    changes.unlink(missing_ok=True)
     clock = time.perf_counter()
     changed = engine.update(state.Kept(kept), engine.read_people(connection, day))
-    state.write_rows(changed, kept / "day-0001.parquet")
+    state.write_changes(changed, changes)
     timed("day", clock)
     tell(f"{len(changed['record']):,} rows of the state changed")
     clock = time.perf_counter()
-    before = {name: state.read_columns(kept / "base.parquet", [name])[name] for name in ("record", "customer")}
-    state.write_rows(engine.rebuild(engine.read_people(connection, today), before), folder / "rebuilt" / "base.parquet")
+    before = state.read_base(kept, ("record", "customer"))
+    state.write_base(*engine.rebuild(engine.read_people(connection, today), before), folder / "rebuilt")
     timed("rebuild", clock)
-    updated, rebuilt = state.read_state(kept), state.read_state(folder / "rebuilt")
+    updated, rebuilt = state.read_state(kept), state.read_base(folder / "rebuilt")
     identical = all(np.array_equal(updated[name], rebuilt[name]) for name in state.COLUMNS)
     tell(f"state after the day {'identical to' if identical else 'DIFFERS from'} the rebuild's, customer ids included")
-    return identical, ids_stay(before, rebuilt)
+    ids_stable, count = assignments.follow_the_rule(connection, before, rebuilt)
+    tell(f"{'every id as' if ids_stable else 'ids NOT as'} the rule says; {count:,} records are of changed customers")
+    return identical, ids_stable
 
 
-def ids_stay(before: state.Rows, now: state.Rows) -> bool:
-    """Whether every customer whose records are all still together, and nobody else's with them, has the id it had."""
-    at, is_known = state.places(before["record"], now["record"])
-    earlier = np.zeros(len(now["record"]), dtype=np.uint64)
-    earlier[is_known] = before["customer"][at[is_known]]
-    customers, number = np.unique(now["customer"], return_inverse=True)
-    smallest = np.full(len(customers), np.iinfo(np.uint64).max, dtype=np.uint64)
-    largest = np.zeros(len(customers), dtype=np.uint64)
-    np.minimum.at(smallest, number, earlier)
-    np.maximum.at(largest, number, earlier)
-    of_one = (smallest == largest) & (smallest != 0)
-    names, counts = np.unique(smallest[of_one], return_counts=True)
-    whole = of_one & np.isin(smallest, names[counts == 1])
-    return bool(whole.sum() > 0 and (customers[whole] == smallest[whole]).mean() > 0.99)
-
-
-def labels_of(records: state.Array, groups: state.Array) -> state.Array:
+def labels_of(records: Array, groups: Array) -> Array:
     """A partition as the place of every record's first fellow, records in order of their keys."""
     groups = groups[np.argsort(records)]
     _, first, number = np.unique(groups, return_index=True, return_inverse=True)

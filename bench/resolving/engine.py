@@ -5,21 +5,26 @@ and all records of the customers whose links are touched by either. Everybody el
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
-from bench.resolving.guards import LIMITS, Array, decide, link_keys, mixed_hash, neighbours
-from bench.resolving.state import COLUMNS, DECISIONS, FIELDS, KINDS, Kept, Rows, distinct, is_among, places
+from bench.resolving.arrays import Array, Index, Rows, distinct, index_of, is_among, mixed_hash, only, positions
+from bench.resolving.guards import LIMITS, decide, link_keys, neighbours
+from bench.resolving.state import COLUMNS, DECISIONS, FIELDS, KINDS, Kept
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "dbt_project" / "plugins"))
 from identity_graph import component_labels, kept_ids
 
 AGAIN = np.uint64(0x616761696E)
 """Salt of a name for a new customer when the first choice is taken."""
+
+
+Decided = tuple[Array, Array, Array]
+"""Places of the kept rows whose decision has changed, their new decisions, and those of the day's records."""
 
 
 def read_people(connection: duckdb.DuckDBPyConnection, path: Path) -> Rows:
@@ -35,27 +40,27 @@ def read_people(connection: duckdb.DuckDBPyConnection, path: Path) -> Rows:
     return {name: np.asarray(values)[order] for name, values in found.items()}
 
 
-def rebuild(rows: Rows, previous: Rows | None = None) -> Rows:
-    """Everything from the records alone; customers known to `previous` keep their ids."""
-    size = len(rows["record"])
+def rebuild(rows: Rows, previous: Rows | None = None) -> tuple[Rows, dict[str, Index]]:
+    """The state from the records alone and the indexes of its identifiers; customers in `previous` keep their ids."""
     with ThreadPoolExecutor(2) as pool:
-        decided = list(pool.map(lambda kind: _decide_and_link(rows, kind), KINDS))
-    resolved = rows | {name: one[0] for name, one in zip(DECISIONS, decided, strict=True)}
-    labels = component_labels(size, *(np.concatenate([one[side] for one in decided]) for side in (1, 2)))
-    before = np.zeros(size, dtype=np.uint64)
+        indexes, decisions, left, right = zip(*pool.map(lambda kind: _linked(rows, kind), KINDS), strict=True)
+    labels = component_labels(len(rows["record"]), np.concatenate(left), np.concatenate(right))
+    before = np.zeros(len(labels), dtype=np.uint64)
     if previous is not None:
-        at, is_known = places(previous["record"], rows["record"])
+        at, is_known = positions(previous["record"], rows["record"])
         before[is_known] = previous["customer"][at[is_known]]
 
     def taken(names: Array) -> Array:
-        return distinct(previous["customer"][is_among(previous["customer"], names)]) if previous else names[:0]
+        return names[is_among(names, np.sort(previous["customer"]))] if previous else names[:0]
 
-    return resolved | {"customer": _customers(rows["record"], labels, before, taken)}
+    customers = {"customer": _customers(rows["record"], labels, before, taken)}
+    return rows | dict(zip(DECISIONS, decisions, strict=True)) | customers, dict(zip(KINDS, indexes, strict=True))
 
 
-def _decide_and_link(rows: Rows, kind: str) -> tuple[Array, Array, Array]:
-    decisions = decide(rows[kind], rows["name"], LIMITS[kind])
-    return decisions, *neighbours(link_keys(rows[kind], rows["name"], decisions))
+def _linked(rows: Rows, kind: str) -> tuple[Index, Array, Array, Array]:
+    index = index_of(rows[kind])
+    decisions = decide(index, rows["name"], LIMITS[kind])
+    return index, decisions, *neighbours(index, rows["name"], decisions)
 
 
 def _customers(records: Array, labels: Array, before: Array, taken: Callable[[Array], Array]) -> Array:
@@ -80,30 +85,15 @@ def update(kept: Kept, changes: Rows) -> Rows:
     """The rows of the state that a day's changes change, with `is_deleted`; the rest stands as it is."""
     is_gone = changes["is_deleted"].astype(bool)
     fresh = {name: changes[name][~is_gone] for name in FIELDS}
-    old = kept.pick(("record",), (changes["record"],), (*KINDS, "customer"))
-    old = _only(old, np.argsort(old["record"]))
-    is_stale = np.zeros(kept.size, dtype=bool)
-    is_stale[old["place"]] = True
-    affected = tuple(distinct(np.concatenate((old[kind], fresh[kind]))) for kind in KINDS)
-    carriers = kept.pick(KINDS, affected, ("name", *KINDS, *DECISIONS, "customer"))
-    carriers = _only(carriers, ~is_stale[carriers["place"]])
-    touched, decided = [old["customer"]], {}
-    for kind, decision, values in zip(KINDS, DECISIONS, affected, strict=True):
-        mine = _only(carriers, is_among(carriers[kind], values))
-        count = len(mine["place"])
-        # every record that carries these identifiers, so the guards' counts are those of a rebuild
-        both, names = (np.concatenate((mine[name], fresh[name])) for name in (kind, "name"))
-        decisions = decide(both, names, LIMITS[kind])
-        is_moved = np.ones(len(both), dtype=bool)
-        is_moved[:count] = decisions[:count] != mine[decision]
-        keys = link_keys(both, names, decisions)
-        is_met = is_among(keys[:count], distinct(keys[is_moved]))
-        touched.append(mine["customer"][is_moved[:count] | is_met])
-        moved = is_moved[:count]
-        decided[decision] = (mine["place"][moved], decisions[:count][moved], decisions[count:])
-    members = kept.pick(("customer",), (distinct(np.concatenate(touched)),), COLUMNS)
-    members = _only(members, ~is_stale[members["place"]])
-    at, is_known = places(old["record"], fresh["record"])
+    stale = kept.find("record", changes["record"])
+    old = kept.rows(stale, ("record", *KINDS, "customer"))
+    old = only(old, np.argsort(old["record"]))
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda kind: _touched(kept, kind, stale, old, fresh), KINDS))
+    touched = [old["customer"], *(customers for customers, _ in found)]
+    decided = {decision: decisions for decision, (_, decisions) in zip(DECISIONS, found, strict=True)}
+    members = _others(kept, stale, "customer", distinct(np.concatenate(touched)), COLUMNS)
+    at, is_known = positions(old["record"], fresh["record"])
     before = np.zeros(len(at), dtype=np.uint64)
     before[is_known] = old["customer"][at[is_known]]
     changed = _resolve_again(kept, members, fresh, before, decided)
@@ -112,9 +102,30 @@ def update(kept: Kept, changes: Rows) -> Rows:
     return {name: np.concatenate((changed[name], gone[name])) for name in (*COLUMNS, "is_deleted")}
 
 
-def _resolve_again(
-    kept: Kept, members: Rows, fresh: Rows, before_fresh: Array, decided: dict[str, tuple[Array, Array, Array]]
-) -> Rows:
+def _others(kept: Kept, stale: Array, key: str, wanted: Array, columns: Iterable[str]) -> Rows:
+    """Rows that the day leaves as they were and that carry a wanted value."""
+    places = kept.find(key, wanted)
+    return kept.rows(places[~is_among(places, stale)], columns)
+
+
+def _touched(kept: Kept, kind: str, stale: Array, old: Rows, fresh: Rows) -> tuple[Array, Decided]:
+    """The customers whose links by this identifier the day touches, and what the guard decides now."""
+    decision = f"{kind}_decision"
+    affected = distinct(np.concatenate((old[kind], fresh[kind])))
+    # every record that carries these identifiers, so the guards' counts are those of a rebuild
+    carriers = _others(kept, stale, kind, affected, ("name", kind, decision, "customer"))
+    count = len(carriers["place"])
+    values, names = (np.concatenate((carriers[name], fresh[name])) for name in (kind, "name"))
+    decisions = decide(index_of(values), names, LIMITS[kind])
+    is_moved = np.ones(len(values), dtype=bool)
+    is_moved[:count] = decisions[:count] != carriers[decision]
+    keys = link_keys(values, names, decisions)
+    moved = is_moved[:count]
+    is_met = is_among(keys[:count], distinct(keys[is_moved]))
+    return carriers["customer"][moved | is_met], (carriers["place"][moved], decisions[:count][moved], decisions[count:])
+
+
+def _resolve_again(kept: Kept, members: Rows, fresh: Rows, before_fresh: Array, decided: dict[str, Decided]) -> Rows:
     """Components and customers of the members and the day's records; the rows that differ from the state's."""
     count = len(members["place"])
     rows = {name: np.concatenate((members[name], fresh[name])) for name in FIELDS}
@@ -127,16 +138,12 @@ def _resolve_again(
         is_changed[spots] = True
     # in the order of keys, so that the smallest number is the smallest key
     order = np.argsort(rows["record"])
-    rows, before, is_changed = _only(rows, order), before[order], is_changed[order]
+    rows, before, is_changed = only(rows, order), before[order], is_changed[order]
     edges = [
-        neighbours(link_keys(rows[kind], rows["name"], rows[decision]))
+        neighbours(index_of(rows[kind]), rows["name"], rows[decision])
         for kind, decision in zip(KINDS, DECISIONS, strict=True)
     ]
     labels = component_labels(len(before), *(np.concatenate(side) for side in zip(*edges, strict=True)))
     rows["customer"] = _customers(rows["record"], labels, before, kept.customers_among)
     rows["is_deleted"] = np.zeros(len(before), dtype=bool)
-    return _only(rows, is_changed | (rows["customer"] != before))
-
-
-def _only(rows: Rows, chosen: Array) -> Rows:
-    return {name: values[chosen] for name, values in rows.items()}
+    return only(rows, is_changed | (rows["customer"] != before))

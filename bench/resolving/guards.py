@@ -1,12 +1,10 @@
 """What an identifier may link, on arrays: the limits of records and names, and the edges that are left."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from bench.resolving.arrays import Array, Index, mixed_hash, spans
 
 NOTHING, ANYBODY, SAME_NAME = 0, 1, 2
 """The guard's decision about an identifier: it links nothing, every record that carries it, those of one name."""
@@ -23,29 +21,23 @@ class Limit:
 LIMITS = {"email": Limit(40, 3), "phone": Limit(20, 1), "external_id": Limit(100, 4)}
 
 
-def decide(values: Array, names: Array, limit: Limit) -> Array:
-    """The decision for every row's identifier; `values` and `names` are 64-bit hashes, 0 when there is none."""
-    decisions = np.where(values != 0, ANYBODY, NOTHING).astype(np.int8)
-    rows = np.argsort(values)
-    rows = rows[np.searchsorted(values[rows], 1) :] if len(rows) else rows
-    sorted_values = values[rows]
-    same = sorted_values[1:] == sorted_values[:-1]
+def decide(index: Index, names: Array, limit: Limit) -> Array:
+    """The decision for every row's identifier; `index` is the identifier's, `names` are hashes, one a row."""
+    decisions = np.full(len(names), NOTHING, dtype=np.int8)
+    sizes = np.diff(index.starts)
+    decisions[index.rows[np.repeat(sizes <= limit.records, sizes)]] = ANYBODY
     # nearly all identifiers are on few records of one name: only those with a difference are looked at further
-    group = np.concatenate((np.zeros(min(len(rows), 1), dtype=np.int64), np.cumsum(~same)))
-    sizes = np.bincount(group)
-    decisions[rows[sizes[group] > limit.records]] = NOTHING
-    sorted_names = names[rows]
-    differs = np.flatnonzero(same & (sorted_names[1:] != sorted_names[:-1]))
-    is_mixed = np.zeros(len(sizes), dtype=bool)
-    is_mixed[group[differs]] = True
-    is_mixed &= sizes <= limit.records
-    mixed = np.flatnonzero(is_mixed[group])
-    mixed = mixed[np.lexsort((sorted_names[mixed], group[mixed]))]
-    name, of = sorted_names[mixed], group[mixed]
-    is_new = np.ones(len(mixed), dtype=bool)
-    is_new[1:] = (of[1:] != of[:-1]) | (name[1:] != name[:-1])
-    name_counts = np.bincount(of[is_new & (name != 0)], minlength=len(sizes))
-    decisions[rows[mixed[name_counts[of] > limit.names]]] = SAME_NAME
+    name = names[index.rows]
+    differs = np.flatnonzero(_is_followed(index) & (name[1:] != name[:-1]))
+    mixed = np.unique(np.searchsorted(index.starts, differs, side="right") - 1)
+    mixed = mixed[sizes[mixed] <= limit.records]
+    places = spans(index.starts[mixed], sizes[mixed])
+    group = np.repeat(np.arange(len(mixed)), sizes[mixed])
+    name = name[places][np.lexsort((name[places], group))]
+    is_new = np.ones(len(places), dtype=bool)
+    is_new[1:] = (group[1:] != group[:-1]) | (name[1:] != name[:-1])
+    name_counts = np.bincount(group[is_new & (name != 0)], minlength=len(mixed))
+    decisions[index.rows[places[name_counts[group] > limit.names]]] = SAME_NAME
     return decisions
 
 
@@ -57,17 +49,25 @@ def link_keys(values: Array, names: Array, decisions: Array) -> Array:
     return keys
 
 
-def neighbours(keys: Array) -> tuple[Array, Array]:
-    """Edges between rows of the same key, each to the next one; a row without a key has none."""
-    rows = np.argsort(keys)
-    ordered = keys[rows]
-    places = np.flatnonzero((ordered[1:] == ordered[:-1]) & (ordered[1:] != 0))
-    return rows[places].astype(np.int32), rows[places + 1].astype(np.int32)
+def neighbours(index: Index, names: Array, decisions: Array) -> tuple[Array, Array]:
+    """Edges between rows that hang on the same node, each to the next one; `decisions` and `names` have one a row."""
+    decision = decisions[index.rows]
+    places = np.flatnonzero(_is_followed(index) & (decision[1:] == ANYBODY))
+    shared = np.flatnonzero(decision == SAME_NAME)
+    rows = index.rows[shared]
+    values = index.values[np.searchsorted(index.starts, shared, side="right") - 1]
+    keys = link_keys(values, names[rows], decision[shared])
+    order = np.argsort(keys)
+    rows, keys = rows[order], keys[order]
+    same = np.flatnonzero((keys[1:] == keys[:-1]) & (keys[1:] != 0))
+    return (
+        np.concatenate((index.rows[places], rows[same])),
+        np.concatenate((index.rows[places + 1], rows[same + 1])),
+    )
 
 
-def mixed_hash(left: Array, right: Array) -> Array:
-    """One 64-bit hash of two, by the finaliser of SplitMix64 (Steele, Lea and Flood 2014); never 0."""
-    mixed = left ^ (right * np.uint64(0x9E3779B97F4A7C15))
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.maximum(mixed ^ (mixed >> np.uint64(31)), np.uint64(1))
+def _is_followed(index: Index) -> Array:
+    """Which of the index's rows but the last is followed by one of the same value."""
+    is_followed = np.ones(max(len(index.rows) - 1, 0), dtype=bool)
+    is_followed[index.starts[1:-1] - 1] = False
+    return is_followed

@@ -6,7 +6,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from bench.resolving.guards import LIMITS, Array
+from bench.resolving.arrays import Array
+from bench.resolving.guards import LIMITS
 
 IDENTIFIERS = """
     CREATE OR REPLACE TEMP TABLE {kind}_links AS
