@@ -31,7 +31,7 @@ from connectors.lake import Lake
 
 PROJECT = Path(__file__).resolve().parents[1]
 SAMPLE_SECONDS = 0.5
-KEPT_BETWEEN_BUILDS = ("identity_clusters", "customer_history")
+KEPT_BETWEEN_BUILDS = ("identity_clusters", "customer_history", "identity_nodes", "segment_changes")
 CLOCKS = ("landed_at",)
 
 

@@ -17,18 +17,39 @@
     {%- set wanted = compiled_code -%}
   {%- endif -%}
 
+  {#- a mart that keeps its rows is a table of its own first; the file is written when that has changed -#}
+  {%- set is_kept = config.get('kept_by') is not none -%}
+  {%- set kept_relation = api.Relation.create(database=this.database, schema='kept', identifier=this.identifier, type='table') -%}
+  {%- set is_published = false -%}
+  {%- if is_kept -%}
+    {%- set version = keep(kept_relation, wanted) -%}
+    {% do adapter.commit() %}
+    {%- set is_published = run_query(
+      "select count(*) from kept.published where model = '" ~ this.identifier ~ "' and version = " ~ version
+    ).rows[0][0] > 0 and run_query("select count(*) from glob('" ~ final ~ "')").rows[0][0] > 0 -%}
+    {%- set wanted = 'select * from ' ~ kept_relation -%}
+  {%- endif -%}
+
   {%- if is_local -%}
     {% call statement('make_folders') -%}
       select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}')
     {%- endcall %}
   {%- endif -%}
-  {% call statement('main') -%}
-    copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd)
-  {%- endcall %}
-  {%- if is_local -%}
-    {% call statement('publish') -%}
-      select publish_file('{{ aside }}', '{{ final }}')
+  {%- if is_published -%}
+    {% call statement('main') -%}select 'unchanged'{%- endcall %}
+  {%- else -%}
+    {% call statement('main') -%}
+      copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd)
     {%- endcall %}
+    {%- if is_local -%}
+      {% call statement('publish') -%}
+        select publish_file('{{ aside }}', '{{ final }}')
+      {%- endcall %}
+    {%- endif -%}
+    {%- if is_kept -%}
+      {% do run_query("delete from kept.published where model = '" ~ this.identifier ~ "'") %}
+      {% do run_query("insert into kept.published values ('" ~ this.identifier ~ "', " ~ version ~ ")") %}
+    {%- endif -%}
   {%- endif -%}
 
   {%- if existing_relation is not none and existing_relation.type != 'view' -%}

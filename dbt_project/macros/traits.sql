@@ -1,13 +1,13 @@
 {# How behaviour becomes a trait. Every rule stands here once, in whole numbers as far as it goes, so that both engines
    say the same. #}
 
-{# What an event of this age still counts, in millionths: half after 90 days, a quarter after 180, in steps of 30 days,
-   nothing after two years. The weights are rounded here and whole from there on, so that sums of them are exact; a
+{# What an event of this age still counts, in millionths: half after 90 days, a quarter after 180, in steps at the
+   midnights of the 30-day grid, nothing after two years: a weight stays what it is until the next of those midnights. The weights are rounded here and whole from there on, so that sums of them are exact; a
    power taken row by row would differ in the last bit between engines. #}
 {% macro decayed_weight(moment) -%}
   case
-    {% for step in range(24) -%}
-    when {{ moment }} > {{ days_before(as_of(), (step + 1) * 30) }} then {{ (1000000 * 0.5 ** (step / 3)) | round | int }}
+    {% for edge in grid_moments(24) -%}
+    when {{ moment }} > {{ edge }} then {{ (1000000 * 0.5 ** (loop.index0 / 3)) | round | int }}
     {% endfor -%}
     else 0
   end

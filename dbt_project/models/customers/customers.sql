@@ -1,3 +1,4 @@
+{{ config(kept_by='row') }}
 -- who the customer is: each fact from the record that knows it best and newest
 with people as (
   select record_type, record_id, customer_id

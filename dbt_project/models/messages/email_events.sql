@@ -1,3 +1,4 @@
+{{ config(kept_by='row') }}
 with campaigns as (
   select * from {{ ref('email_campaigns') }}
 ),

@@ -1,5 +1,9 @@
+{{ config(materialized=kept_table(), kept_by='hubspot_contact_id', kept_files=['raw_hubspot.contacts']) }}
+{% call keys_that_changed() %}
+select id as hubspot_contact_id from {{ new_rows('raw_hubspot', 'contacts') }}
+{% endcall -%}
 with versions as (
-  {{ newest_version(source('raw_hubspot', 'contacts'), 'id', 'updatedAt') }}
+  {{ newest_version(raw_rows_of('raw_hubspot', 'contacts', 'id'), 'id', 'updatedAt') }}
 ),
 
 addresses as (

@@ -1,5 +1,9 @@
+{{ config(materialized=kept_table(), kept_by='shopify_customer_id', kept_files=['raw_shopify.customers']) }}
+{% call keys_that_changed() %}
+select id as shopify_customer_id from {{ new_rows('raw_shopify', 'customers') }}
+{% endcall -%}
 with versions as (
-  {{ newest_version(source('raw_shopify', 'customers'), 'id', 'updatedAt') }}
+  {{ newest_version(raw_rows_of('raw_shopify', 'customers', 'id'), 'id', 'updatedAt') }}
 ),
 
 addresses as (

@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='row') }}
 -- what the shop's data cannot mean: the reason, the field, and whether the record is left out of the marts
 with findings as (
   {% set latest = days_after(as_of(), 1) -%}

@@ -1,10 +1,16 @@
+{{ config(materialized=kept_table(), kept_by='customer_id', kept_from=['orders', 'customer_categories']) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('orders') }}
+union all
+select customer_id from {{ changes_of('customer_categories') }}
+{% endcall -%}
 -- one order as the features see it: everything here was known the moment it was placed
 with baskets as (
   select
     order_id,
     sum(item_count) as item_count,
     count(*) as category_count
-  from {{ ref('customer_categories') }}
+  from {{ rows_of('customer_categories', 'customer_id') }}
   group by order_id
 ),
 
@@ -14,7 +20,7 @@ orders as (
     lag(ordered_at) over (partition by customer_id order by ordered_at, order_id) as previous_ordered_at,
     lag(ordered_at, 2) over (partition by customer_id order by ordered_at, order_id) as second_previous_ordered_at,
     currency = '{{ var("shop_currency") }}' as is_shop_currency
-  from {{ ref('orders') }}
+  from {{ rows_of('orders', 'customer_id') }}
   where customer_id is not null
 )
 

@@ -1,0 +1,242 @@
+{# Models that keep what they have built and work out only what has changed since (DuckDB; Spark builds all of it).
+
+   A model with `kept_by='order_id'` in its config is a table of its own and a log of its changes. `kept_by` is an
+   expression over its columns; of two, `(customer_id, as_of)`, it is a row. On a later build it
+
+   1. asks which keys may have changed: the query inside `keys_that_changed`, over the logs of the models it reads
+      (`changes_of`), over raw files that are new (`new_rows`, `changed_files`), and over what time alone moves
+      (`has_passed`);
+   2. works its rows out again for those keys (`rows_of`, `raw_rows_of` stand for a whole table on a full build and for
+      the rows of those keys on this one), without a `keys_that_changed` for all of them;
+   3. exchanges the rows that differ, writes both versions to its log, and notes how far it has read each input.
+
+   All of that is one transaction, so a model is never ahead of or behind its notes, whenever it is killed. It is built
+   in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, and on
+   --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw streams; `kept_log=false` goes
+   without a log where no model reads it. #}
+
+{% macro kept_table() %}{{ return('kept' if target.type == 'duckdb' else 'table') }}{% endmacro %}
+
+{% macro rows_of(name, key) -%}
+  /*<*/ {{ ref(name) }} /*>{{ key }}*/
+{%- endmacro %}
+
+{% macro raw_rows_of(source_name, stream, key) -%}
+  /*<*/ {{ source(source_name, stream) }} /*>{{ key }}*/
+{%- endmacro %}
+
+{% macro keys_that_changed() -%}
+  {%- if target.type == 'duckdb' %}/*keys {{ caller() }} keys*/{% endif -%}
+{%- endmacro %}
+
+{% macro changes_of(name) -%}
+  (
+    select * from kept.{{ name }}__changes
+    where version > (select version from kept.inputs where model = '{{ this.identifier }}' and input = '{{ name }}')
+  )
+{%- endmacro %}
+
+{% macro new_rows(source_name, stream) -%}
+  read_parquet(getvariable('new_{{ source_name }}_{{ stream }}_{{ this.identifier }}'), union_by_name = true)
+{%- endmacro %}
+
+{# Names without folder and ending of the raw files that came, went or were replaced. #}
+{% macro changed_files(source_name, stream) -%}
+  (
+    select regexp_extract(file, '([^/]+)[.]parquet$', 1) as name
+    from changed_{{ source_name }}_{{ stream }}_{{ this.identifier }}
+  )
+{%- endmacro %}
+
+{# Whether a moment, or one so many days after it, lies between the as-of time of the build before and this one's. #}
+{% macro has_passed(moment, days=[0]) -%}
+  (
+    {% for count in days -%}
+    {{ 'or ' if not loop.first -}}
+    (
+      {{ days_after(moment, count) }} >= (select as_of from kept.states where model = '{{ this.identifier }}')
+      and {{ days_after(moment, count) }} < {{ as_of() }}
+    )
+    {% endfor -%}
+  )
+{%- endmacro %}
+
+{% macro make_kept_books() %}
+  {% if execute and flags.WHICH in ('run', 'build') %}
+  {% do run_query("create schema if not exists kept") %}
+  {% do run_query(
+    "create table if not exists kept.states "
+    ~ "(model varchar, code varchar, version bigint, logged_from bigint, as_of timestamp)"
+  ) %}
+  {% do run_query("create table if not exists kept.inputs (model varchar, input varchar, version bigint)") %}
+  {% do run_query(
+    "create table if not exists kept.files (model varchar, stream varchar, file varchar, size bigint, changed_at timestamptz)"
+  ) %}
+  {% do run_query("create table if not exists kept.published (model varchar, version bigint)") %}
+  {% do adapter.commit() %}
+  {% endif %}
+{% endmacro %}
+
+{# Bring a kept table up to date; returns its version. #}
+{% macro keep(relation, sql) %}
+  {%- set me = this.identifier -%}
+  {%- set log = 'kept.' ~ me ~ '__changes' -%}
+  {%- set inputs = config.get('kept_from', []) -%}
+  {%- set streams = config.get('kept_files', []) -%}
+  {%- set parts = sql.split('/*keys') -%}
+  {%- set keys = parts[1].split('keys*/')[0] if parts | length > 1 else none -%}
+  {%- set rows = parts[0] ~ parts[1].split('keys*/')[1] if keys else sql -%}
+  {%- set code = local_md5(sql.replace(as_of(), 'as_of')) -%}
+
+  {%- set known = run_query(
+    "select version, logged_from, code = '" ~ code ~ "' from kept.states where model = '" ~ me ~ "'"
+  ).rows -%}
+  {%- set version = known[0][0] | int if known else 0 -%}
+  {%- set is_there = run_query(
+    "select count(*) from duckdb_tables() where schema_name = '" ~ relation.schema ~ "' and table_name = '"
+    ~ relation.identifier ~ "'"
+  ).rows[0][0] > 0 -%}
+  {%- set unread = namespace(any=false) -%}
+  {%- for input in inputs -%}
+    {%- set covered = run_query(
+      "select count(*) from kept.inputs as i inner join kept.states as s on i.input = s.model "
+      ~ "where i.model = '" ~ me ~ "' and i.input = '" ~ input ~ "' and i.version >= s.logged_from"
+    ).rows[0][0] -%}
+    {%- if not covered -%}{%- set unread.any = true -%}{%- endif -%}
+  {%- endfor -%}
+  {%- set is_day = known and known[0][2] and is_there and not unread.any and not should_full_refresh() -%}
+  {%- for stream in streams -%}{% do list_raw_files(me, stream) %}{%- endfor -%}
+
+  {%- if is_day -%}
+    {%- set changed = log_changes(relation, rows, keys, log, version + 1) -%}
+    {%- set version = version + (1 if changed else 0) -%}
+    {%- set logged_from = [known[0][1] | int, version - 7] | max -%}
+    {% do run_query("delete from " ~ log ~ " where version <= " ~ logged_from) %}
+  {%- else -%}
+    {%- set version = version + 1 -%}
+    {%- set logged_from = version -%}
+    {% call statement('main') -%}
+      create or replace table {{ relation }} as (
+        {{ rows }}
+      )
+    {%- endcall %}
+    {% do run_query(
+      "create or replace table " ~ log ~ " as select *, cast(0 as bigint) as version, false as is_gone from "
+      ~ relation ~ " where false"
+    ) %}
+  {%- endif -%}
+
+  {% do run_query("delete from kept.states where model = '" ~ me ~ "'") %}
+  {% do run_query(
+    "insert into kept.states values ('" ~ me ~ "', '" ~ code ~ "', " ~ version ~ ", " ~ logged_from ~ ", " ~ as_of() ~ ")"
+  ) %}
+  {% do run_query("delete from kept.inputs where model = '" ~ me ~ "'") %}
+  {%- for input in inputs -%}
+    {% do run_query(
+      "insert into kept.inputs select '" ~ me ~ "', model, version from kept.states where model = '" ~ input ~ "'"
+    ) %}
+  {%- endfor -%}
+  {%- for stream in streams -%}
+    {%- set listed = 'listed_' ~ stream.replace('.', '_') ~ '_' ~ me -%}
+    {% do run_query("delete from kept.files where model = '" ~ me ~ "' and stream = '" ~ stream ~ "'") %}
+    {% do run_query("insert into kept.files select '" ~ me ~ "', '" ~ stream ~ "', * from " ~ listed) %}
+  {%- endfor -%}
+  {{ return(version) }}
+{% endmacro %}
+
+{# The raw stream's files now, and which of them were not read in this form before. #}
+{% macro list_raw_files(me, stream) %}
+  {%- set source_name, identifier = stream.split('.') -%}
+  {%- set mark = source_name ~ '_' ~ identifier ~ '_' ~ me -%}
+  {%- set folder = lake_root() ~ '/' ~ source_name.replace('raw_', 'raw/', 1) ~ '/' ~ identifier -%}
+  {% do run_query(
+    "create or replace temp table listed_" ~ mark ~ " as select filename as file, size, last_modified as changed_at "
+    ~ "from read_blob('" ~ folder ~ "/*.parquet')"
+  ) %}
+  {% do run_query(
+    "create or replace temp table changed_" ~ mark ~ " as select distinct file from ("
+    ~ "(select file, size, changed_at from listed_" ~ mark ~ " except select file, size, changed_at from kept.files where model = '"
+    ~ me ~ "' and stream = '" ~ stream ~ "') union all (select file, size, changed_at from kept.files where model = '"
+    ~ me ~ "' and stream = '" ~ stream ~ "' except select file, size, changed_at from listed_" ~ mark ~ "))"
+  ) %}
+  {#- the empty file that every stream has stands for no file at all, which read_parquet refuses -#}
+  {% do run_query(
+    "set variable new_" ~ mark ~ " = (select list(file) from (select file from changed_" ~ mark
+    ~ " where file in (select file from listed_" ~ mark ~ ") union select '" ~ folder ~ "/schema.parquet'))"
+  ) %}
+{% endmacro %}
+
+{# Exchange what differs for the keys that may have changed, and log both versions of it. #}
+{% macro log_changes(relation, rows, keys, log, version) %}
+  {%- set me = this.identifier -%}
+  {%- set key = config.get('kept_by') -%}
+  {%- set among = "select key from keys_" ~ me -%}
+  {%- if keys -%}
+    {% do run_query(
+      "create or replace temp table keys_" ~ me ~ " as select distinct key from (" ~ keys ~ ") as found (key) where key is not null"
+    ) %}
+    {%- set pieces = [] -%}
+    {%- for piece in rows.split('/*<*/') -%}
+      {%- if loop.first -%}
+        {%- do pieces.append(piece) -%}
+      {%- else -%}
+        {%- set ended = piece.split('/*>', 1) -%}
+        {%- set closed = ended[1].split('*/', 1) -%}
+        {%- do pieces.append(
+          "(select * from " ~ ended[0] ~ " where " ~ closed[0] ~ " in (" ~ among ~ "))" ~ closed[1]
+        ) -%}
+      {%- endif -%}
+    {%- endfor -%}
+    {%- set rows = pieces | join('') -%}
+  {%- endif -%}
+  {%- set where = (" where " ~ key ~ " in (" ~ among ~ ")") if keys else "" -%}
+  {% call statement('main') -%}
+    create or replace temp table fresh_{{ me }} as (
+      {{ rows }}
+    )
+  {%- endcall %}
+  {% do run_query(
+    "create or replace temp table hashed_" ~ me ~ " as select rowid as place, hash(f) as digest from fresh_" ~ me ~ " as f"
+  ) %}
+  {% do run_query(
+    "create or replace temp table stale_" ~ me ~ " as select rowid as place, hash(t) as digest from " ~ relation ~ " as t" ~ where
+  ) %}
+  {% do run_query(
+    "create or replace temp table gone_" ~ me ~ " as select place from stale_" ~ me
+    ~ " where digest not in (select digest from hashed_" ~ me ~ ")"
+  ) %}
+  {% do run_query(
+    "create or replace temp table added_" ~ me ~ " as select place from hashed_" ~ me
+    ~ " where digest not in (select digest from stale_" ~ me ~ ")"
+  ) %}
+  {%- if config.get('kept_log', true) -%}
+  {% do run_query(
+    "insert into " ~ log ~ " select *, " ~ version ~ ", true from " ~ relation ~ " where rowid in (select place from gone_" ~ me ~ ")"
+  ) %}
+  {% do run_query(
+    "insert into " ~ log ~ " select *, " ~ version ~ ", false from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")"
+  ) %}
+  {%- endif -%}
+  {%- set count = run_query("select (select count(*) from gone_" ~ me ~ ") + (select count(*) from added_" ~ me ~ ")").rows[0][0] -%}
+  {% do run_query("delete from " ~ relation ~ " where rowid in (select place from gone_" ~ me ~ ")") %}
+  {% do run_query(
+    "insert into " ~ relation ~ " select * from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")"
+  ) %}
+  {%- for name in ['fresh', 'hashed', 'stale', 'gone', 'added'] + (['keys'] if keys else []) -%}
+    {% do run_query("drop table " ~ name ~ "_" ~ me) %}
+  {%- endfor -%}
+  {{ return(count) }}
+{% endmacro %}
+
+{% materialization kept, adapter='duckdb' %}
+  {%- set target_relation = this.incorporate(type='table') -%}
+  {%- set existing_relation = load_cached_relation(this) -%}
+  {%- if existing_relation is not none and existing_relation.type != 'table' -%}
+    {% do adapter.drop_relation(existing_relation) %}
+  {%- endif -%}
+  {{ run_hooks(pre_hooks) }}
+  {% do keep(target_relation, compiled_code) %}
+  {{ run_hooks(post_hooks) }}
+  {% do adapter.commit() %}
+  {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
