@@ -86,7 +86,11 @@
   {%- set parts = sql.split('/*keys') -%}
   {%- set keys = parts[1].split('keys*/')[0] if parts | length > 1 else none -%}
   {%- set rows = parts[0] ~ parts[1].split('keys*/')[1] if keys else sql -%}
-  {%- set code = local_md5(sql.replace(as_of(), 'as_of')) -%}
+  {%- set seeds = [] -%}
+  {%- for parent in model.depends_on.nodes if graph.nodes[parent] and graph.nodes[parent].resource_type == 'seed' -%}
+    {%- do seeds.append(graph.nodes[parent].checksum.checksum) -%}
+  {%- endfor -%}
+  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join) -%}
 
   {%- set known = run_query(
     "select version, logged_from, code = '" ~ code ~ "' from kept.states where model = '" ~ me ~ "'"

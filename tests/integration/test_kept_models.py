@@ -1,0 +1,145 @@
+"""Kept models: whatever changed and wherever a build was stopped, the next one ends where a build from nothing does."""
+
+import json
+import random
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from bench.large_shop import NOW, Size, write_day, write_shop
+from connectors.lake import Lake
+from tests.dbt_build import PROJECT, dbt
+
+SIZE = Size(300)
+UNTESTED = ("--exclude-resource-type", "test", "unit_test")
+# When rows landed is no part of what they say.
+CLOCKS = {"landed_at"}
+
+
+def moment(day: int) -> str:
+    return f"{NOW + timedelta(days=day):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def quiet(stream: str, rows: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A year of a shop, built once; the tests take copies."""
+    lake = tmp_path_factory.mktemp("shop") / "lake"
+    write_shop(Lake(lake), SIZE, quiet)
+    dbt(lake, "build", *UNTESTED, as_of=moment(0))
+    return lake
+
+
+@pytest.fixture
+def lake(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "lake"))
+
+
+def kept_models(lake: Path) -> list[str]:
+    """Every model that keeps what it has built, with its folder's address in the warehouse."""
+    nodes = json.loads((lake / ".dbt" / "target" / "manifest.json").read_text("utf-8"))["nodes"].values()
+    return sorted(node["name"] for node in nodes if node["config"].get("kept_by"))
+
+
+def rebuilt(lake: Path, folder: Path, as_of: str) -> Path:
+    """The same raw rows and the same marts of the build before, without a warehouse: everything is built anew."""
+    shutil.copytree(lake, folder, ignore=shutil.ignore_patterns("warehouse.duckdb*", ".dbt"))
+    dbt(folder, "build", *UNTESTED, as_of=as_of)
+    return folder
+
+
+def differing(left: Path, right: Path) -> list[str]:
+    """Marts and tables of the warehouse whose rows are not the same in both lakes."""
+    told = []
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"ATTACH '{left}/warehouse.duckdb' AS l (READ_ONLY); ATTACH '{right}/warehouse.duckdb' AS r (READ_ONLY)"
+        )
+        tables = connection.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+            "WHERE database_name = 'l' AND schema_name IN ('staging', 'steps') ORDER BY 1"
+        ).fetchall()
+        pairs = [(name, f"l.{name}", f"r.{name}") for (name,) in tables if "previous" not in name]
+        pairs += [
+            (
+                f"marts.{mart.name}",
+                *(f"read_parquet('{root}/marts/{mart.name}/data.parquet')" for root in (left, right)),
+            )
+            for mart in sorted((left / "marts").iterdir())
+            if mart.is_dir()
+        ]
+        for name, one, other in pairs:
+            columns = [f'"{c}"' for c in connection.sql(f"FROM {one}").columns if c not in CLOCKS]
+            digests = [
+                connection.execute(
+                    f"SELECT count(*), sum(hash(t)) FROM (SELECT {', '.join(columns)} FROM {table}) AS t"
+                ).fetchone()
+                for table in (one, other)
+            ]
+            if digests[0] != digests[1]:
+                told.append(name)
+    return told
+
+
+def test_days_end_where_a_build_from_nothing_does(lake: Path, tmp_path: Path) -> None:
+    for day in range(3):
+        write_day(Lake(lake), SIZE, quiet, day)
+        before = tmp_path / "before"
+        shutil.rmtree(before, ignore_errors=True)
+        shutil.copytree(lake, before)
+        dbt(lake, "build", *UNTESTED, as_of=moment(day + 1))
+    assert differing(lake, rebuilt(before, tmp_path / "anew", moment(3))) == []
+
+
+def test_a_build_that_stopped_anywhere_is_made_good_by_the_next(lake: Path, tmp_path: Path) -> None:
+    chance, models = random.Random(7), kept_models(lake)
+    assert models
+    for day in range(3):
+        write_day(Lake(lake), SIZE, quiet, day)
+        # what a stopped build leaves: some models are a day ahead of the others
+        dbt(lake, "run", "--select", *chance.sample(models, len(models) // 2), as_of=moment(day + 1))
+    before = Path(shutil.copytree(lake, tmp_path / "before"))
+    dbt(lake, "build", *UNTESTED, as_of=moment(3))
+    assert differing(lake, rebuilt(before, tmp_path / "anew", moment(3))) == []
+
+
+def test_time_alone_moves_what_it_must(lake: Path, tmp_path: Path) -> None:
+    before = Path(shutil.copytree(lake, tmp_path / "before"))
+    dbt(lake, "build", *UNTESTED, as_of=moment(17))
+    assert differing(lake, rebuilt(before, tmp_path / "anew", moment(17))) == []
+
+
+def test_a_file_that_went_takes_its_rows_along(lake: Path, tmp_path: Path) -> None:
+    last = max((lake / "raw/ga4/events").glob("2*.parquet"))
+    table, intraday = last.stem, last.with_name(f"intraday_{last.name}")
+    duckdb.sql(f"SELECT * REPLACE ('intraday_{table}' AS _table) FROM '{last}' LIMIT 5").write_parquet(str(intraday))
+    last.unlink()
+    before = Path(shutil.copytree(lake, tmp_path / "before"))
+    dbt(lake, "build", *UNTESTED, as_of=moment(1))
+    assert differing(lake, rebuilt(before, tmp_path / "anew", moment(1))) == []
+    with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            f"SELECT table_name, count(*) FROM staging.stg_ga4__events WHERE table_name LIKE '%{table}' GROUP BY ALL"
+        ).fetchall()
+    assert found == [(f"intraday_{table}", 5)]
+
+
+def test_every_input_of_a_kept_model_is_kept_and_named(built: Path) -> None:
+    """A change of an input that is not read from its log would never arrive."""
+    nodes = json.loads((built / ".dbt" / "target" / "manifest.json").read_text("utf-8"))["nodes"]
+    kept = {node["name"]: node for node in nodes.values() if node["config"].get("kept_by")}
+    assert kept
+    for name, node in kept.items():
+        if "keys_that_changed" not in (PROJECT / node["original_file_path"]).read_text("utf-8"):
+            continue
+        # a seed is part of the model's fingerprint
+        parents = [nodes[parent] for parent in node["depends_on"]["nodes"] if parent in nodes]
+        inputs = {parent["name"] for parent in parents if parent["resource_type"] == "model"}
+        assert inputs == set(node["config"].get("kept_from", ())), name
+        assert inputs <= kept.keys(), f"{name} reads {inputs - kept.keys()}, which has no log"
