@@ -11,8 +11,8 @@
    3. exchanges the rows that differ, writes both versions to its log, and notes how far it has read each input.
 
    All of that is one transaction, so a model is never ahead of or behind its notes, whenever it is killed. It is built
-   in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, and on
-   --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw streams; `kept_log=false` goes
+   in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, when the
+   clock was put back, and on --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw streams; `kept_log=false` goes
    without a log where no model reads it. #}
 
 {% macro kept_table() %}{{ return('kept' if target.type == 'duckdb' else 'table') }}{% endmacro %}
@@ -93,7 +93,7 @@
   {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join) -%}
 
   {%- set known = run_query(
-    "select version, logged_from, code = '" ~ code ~ "' from kept.states where model = '" ~ me ~ "'"
+    "select version, logged_from, code = '" ~ code ~ "' and as_of <= " ~ as_of() ~ " from kept.states where model = '" ~ me ~ "'"
   ).rows -%}
   {%- set version = known[0][0] | int if known else 0 -%}
   {%- set is_there = run_query(

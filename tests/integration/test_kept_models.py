@@ -113,6 +113,9 @@ def test_time_alone_moves_what_it_must(lake: Path, tmp_path: Path) -> None:
     before = Path(shutil.copytree(lake, tmp_path / "before"))
     dbt(lake, "build", *UNTESTED, as_of=moment(17))
     assert differing(lake, rebuilt(before, tmp_path / "anew", moment(17))) == []
+    before = Path(shutil.copytree(lake, tmp_path / "later"))
+    dbt(lake, "build", *UNTESTED, as_of=moment(9))
+    assert differing(lake, rebuilt(before, tmp_path / "back", moment(9))) == [], "the clock was put back"
 
 
 def test_a_file_that_went_takes_its_rows_along(lake: Path, tmp_path: Path) -> None:
