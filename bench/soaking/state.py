@@ -153,7 +153,8 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, expected: Path, found: Pat
             return [f"the warehouse cannot be opened: {str(error).splitlines()[0]}"]
         rows = connection.execute(
             # what kept models note of how they got here differs with the way; what they keep is compared
-            "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name <> 'kept'",
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+            "WHERE database_name = ? AND schema_name <> 'kept'",
             [name],
         ).fetchall()
         tables.append({row[0] for row in rows} - NOT_COMPARED)
