@@ -107,7 +107,7 @@ class Run:
     @property
     def built(self) -> set[str]:
         """The dbt models that were built, `<schema>/<model>`; those that stood are left out."""
-        folders = ("staging/", "steps/", "marts/")
+        folders = ("staging/", "steps/", "segments/", "marts/")
         return {n for n, values in self.assets.items() if n.startswith(folders) and "unchanged" not in values}
 
     @property
