@@ -187,8 +187,8 @@ def test_neither_the_order_of_arrival_nor_anything_later_changes_a_stage(lake: P
     """Built at an earlier time on a lake where the newest rows landed first and everything later is another."""
     shifted = tmp_path / "shifted"
     shutil.copytree(lake / "raw", shifted / "raw")
-    # The shop tells that a line was taken back and not when: of an order that lost a line and later the rest, the line's
-    # time is the order's.
+    # The shop tells that a line was taken back and not when: of an order that later loses the rest too, the time of its
+    # lost line is the order's.
     change_what_came_later(shifted, untouched_orders=f"createdAt < TIMESTAMP '{CUT}' AND len(refunds) > 0")
     with duckdb.connect() as connection:
         for stream, order in (("shopify/orders", "createdAt DESC"), ("ga4/events", "event_timestamp DESC")):
