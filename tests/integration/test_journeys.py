@@ -15,7 +15,6 @@ from connectors.sandbox.world import World
 from tests.another_future import CUT, change_what_came_later
 from tests.dbt_build import build, dbt, mart, rows
 from tests.raw_lake import write_empty, write_rows
-from tests.world_lake import write_world
 
 NOW = datetime(2026, 10, 18, 15)
 LATER = "2026-11-27T15:00:00Z"
@@ -23,10 +22,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = write_world(tmp_path_factory.mktemp("journeys"), world.path)
-    build(root, "journey_transitions", "journey_stages", "category_journey_stages", "segment_overlaps", "persona_drift")
-    return root
+def lake(built_lake: Path) -> Path:
+    return built_lake
 
 
 @dataclass
