@@ -27,9 +27,8 @@ from orchestration.resources import PROJECT_ROOT, Clock, Lakehouse
 FINGERPRINTS = "marts/fingerprints.json"
 SINCE = "standing since"
 LONGEST_STANDING = timedelta(hours=24)
-# What is selected and nothing else; unit tests would come with their model, say nothing about today's data and run in
-# `make test`.
-CHOSEN_ONLY = ("--indirect-selection", "empty", "--exclude-resource-type", "unit_test")
+# Data tests are chosen by name (`tests_due`); a model's unit tests would come along with it however it is selected.
+TESTS = ("--indirect-selection", "empty", "--exclude-resource-type", "unit_test")
 
 # dbt stands beside this interpreter, whether or not its environment was activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -135,7 +134,7 @@ def transform(
         chosen = changed | tests_due(nodes, changed, {name for name in now if now[name] == built.get(name)})
         names = sorted("fqn:" + ".".join(nodes["nodes"][unique_id]["fqn"]) for unique_id in chosen)
         invocation = dbt.cli(
-            ["build", *CHOSEN_ONLY, "--select", " ".join(names), *clock_arguments(clock)],
+            ["build", *TESTS, "--select", " ".join(names), *clock_arguments(clock)],
             manifest=project.manifest_path,
             dagster_dbt_translator=translator,
         )

@@ -138,12 +138,13 @@ def daily_campaign_results(shop: Shop) -> pd.DataFrame:
     visits = visit_sums(shop.visits[shop.visits.campaign.notna()], place)
     sides = [frame.index.to_frame(index=False)[place] for frame in (sold, ads, counts, visits)]
     lives = pd.concat(sides).groupby(["channel", "campaign"]).day.agg(["min", "max"])
+    all_currencies = currencies(shop)
     rows = [
         (day, channel, campaign, currency)
         for (channel, campaign), life in lives.iterrows()
         for day in shop.days
         if life["min"] <= day <= life["max"]
-        for currency in currencies(shop)
+        for currency in all_currencies
     ]
     index = pd.MultiIndex.from_tuples(rows)
     everywhere = [frame.reindex(index.droplevel(3)).set_axis(index) for frame in (counts, visits)]

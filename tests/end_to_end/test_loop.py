@@ -233,7 +233,7 @@ def test_audiences_hold_whom_their_descriptions_say(shop: Shop) -> None:
 
 def test_the_vendors_hold_exactly_whom_we_may_reach(shop: Shop) -> None:
     held = shop.held()
-    assert len(held) == 10
+    assert len(held) == 13
     for name, push in shop.days[0].pushes.items():
         assert push["wanted"] == len(shop.mart(name.split("/")[1])), name
         assert push["confirmed"] == push["wanted"] - sum(push["blocked"].values()) == len(held[name]), name

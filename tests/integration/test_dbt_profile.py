@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from connectors.sandbox.world import World
-from tests.dbt_build import build, mart
-from tests.world_lake import write_world
+from tests.dbt_build import mart
 
 NOW = pd.Timestamp("2026-10-18 15:00:00")
 WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -20,10 +19,8 @@ GIFTS = "GIFT|GREETING|FLORAL|BOUQUET|ROSES|LILY"
 
 
 @pytest.fixture(scope="module")
-def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = write_world(tmp_path_factory.mktemp("profile-lake"), world.path)
-    build(root, "customer_360", "customer_currency_spend", "category_affinities", "brand_affinities")
-    return root
+def lake(built_lake: Path) -> Path:
+    return built_lake
 
 
 def frame(sql: str) -> pd.DataFrame:

@@ -9,19 +9,16 @@ import pandas as pd
 import pytest
 
 from connectors.sandbox.world import World
-from tests.dbt_build import PROJECT, build, mart, rows
+from tests.dbt_build import PROJECT, mart, rows
 from tests.kpi_recount import RECOUNTS
 from tests.kpi_world import Shop, read_shop
-from tests.world_lake import write_world
 
 KPI_MARTS = sorted(path.stem for path in (PROJECT / "models" / "kpis").glob("*.sql"))
 
 
 @pytest.fixture(scope="module")
-def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = write_world(tmp_path_factory.mktemp("kpi-lake"), world.path)
-    build(root, "path:models/kpis", "path:models/attribution", "path:models/reconciliation")
-    return root
+def lake(built_lake: Path) -> Path:
+    return built_lake
 
 
 @pytest.fixture(scope="module")

@@ -20,22 +20,16 @@ from orchestration.report.queries import Figures
 from orchestration.report.sections import SECTIONS, sections
 from orchestration.report.words import LOCALES, Words
 from tests.browser import CHROMIUM, Browser
-from tests.dbt_build import dbt, mart, rows
-from tests.world_lake import write_world
+from tests.dbt_build import mart, rows
 
 NOW = datetime(2026, 10, 18, 15, 5, tzinfo=UTC)
 # The world's last thirty days and the thirty before, by hand.
 SINCE, UNTIL, BEFORE = date(2026, 9, 19), date(2026, 10, 18), date(2026, 8, 20)
 
 
-def build_everything(lake: Path) -> Path:
-    dbt(lake, "build", "--exclude-resource-type", "test", "unit_test")
-    return lake
-
-
 @pytest.fixture(scope="module")
-def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_everything(write_world(tmp_path_factory.mktemp("report-lake"), world.path))
+def lake(built_lake: Path) -> Path:
+    return built_lake
 
 
 @pytest.fixture(scope="module")

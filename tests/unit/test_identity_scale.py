@@ -51,7 +51,7 @@ def found(rows: Rows) -> dict[int, frozenset[int]]:
     return {record: frozenset(group) for group in groups.values() for record in group}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_days_of_edits_equal_a_rebuild_ids_included(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {"email": Limit(6, 2), "phone": Limit(4, 1), "external_id": Limit(8, 3)}
     monkeypatch.setattr(engine, "LIMITS", limits)

@@ -81,6 +81,7 @@ def test_the_evidence_names_fields_and_no_values(matches: pd.DataFrame) -> None:
     assert not matches["evidence"].str.contains("example.com|smith", regex=True).any()
 
 
+@pytest.mark.slow
 def test_the_same_records_in_another_order_give_the_same_rows(doubled: pd.DataFrame, matches: pd.DataFrame) -> None:
     shuffled = doubled.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(matching.match_people(shuffled), matches)
@@ -114,6 +115,7 @@ def test_ten_thousand_records_of_one_email_are_ten_thousand_people() -> None:
     assert not linked(matching.match_people(crowd))
 
 
+@pytest.mark.slow
 def test_birth_dates_that_contradict_keep_two_people_apart() -> None:
     originals = people(200)
     twice = pd.concat([originals, copies(originals.head(50), email=None)], ignore_index=True)
@@ -123,6 +125,7 @@ def test_birth_dates_that_contradict_keep_two_people_apart() -> None:
     assert not {pair for pair in linked(found) if any(int(key[2:]) == 50 for key in pair)}
 
 
+@pytest.mark.slow
 def test_strange_names_and_a_megabyte_harm_nobody(doubled: pd.DataFrame) -> None:
     strange = pd.DataFrame(
         {
@@ -138,6 +141,7 @@ def test_strange_names_and_a_megabyte_harm_nobody(doubled: pd.DataFrame) -> None
     assert len(linked(found)) == 60
 
 
+@pytest.mark.slow
 def test_decisions_win_over_probabilities(doubled: pd.DataFrame) -> None:
     decisions = pd.DataFrame(
         {
@@ -152,6 +156,7 @@ def test_decisions_win_over_probabilities(doubled: pd.DataFrame) -> None:
     assert ("a|000001", "b|000001") in linked(found)
 
 
+@pytest.mark.slow
 def test_what_is_one_person_already_is_not_told_again(doubled: pd.DataFrame, matches: pd.DataFrame) -> None:
     certain = pd.DataFrame({"record_key": ["a|000000", "b|000000"], "link_key": ["known", "known"]})
     found = matching.match_people(doubled, certain)

@@ -4,7 +4,8 @@ with versions as (
 
 -- one purchase is told under several types, and they must not be added up
 purchases as (
-  select versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_count,
+  select
+    versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_count,
     purchase.{{ adapter.quote('1d_view') }} as view_count
   from versions
   {{ unnest_list('versions.actions', 'purchase') }}
@@ -12,7 +13,8 @@ purchases as (
 ),
 
 purchase_values as (
-  select versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_value,
+  select
+    versions.account_id, versions.campaign_id, versions.date_start, purchase.value as conversion_value,
     purchase.{{ adapter.quote('1d_view') }} as view_value
   from versions
   {{ unnest_list('versions.action_values', 'purchase') }}

@@ -25,6 +25,8 @@ moved_edges as (
   select
     moved.previous_customer_id,
     moved.customer_id,
+    edges.identifier_type,
+    edges.identifier_value,
     edges.rule,
     edges.guard,
     edges.link_key
@@ -57,12 +59,45 @@ rules as (
   group by previous_customer_id, customer_id
 ),
 
+-- a guard may stand at the record that stayed: which side of a split keeps the id says nothing about who gave up what
+left_edges as (
+  select
+    moved_edges.previous_customer_id,
+    moved_edges.customer_id,
+    edges.guard
+  from moved_edges
+  inner join edges
+    on
+      moved_edges.identifier_type = edges.identifier_type
+      and moved_edges.identifier_value = edges.identifier_value
+  inner join assignments
+    on
+      edges.record_type = assignments.record_type
+      and edges.record_id = assignments.record_id
+      and moved_edges.previous_customer_id = assignments.previous_customer_id
+  where assignments.customer_id <> moved_edges.customer_id
+),
+
+told_guards as (
+  select
+    previous_customer_id,
+    customer_id,
+    guard
+  from moved_edges
+  union all
+  select
+    previous_customer_id,
+    customer_id,
+    guard
+  from left_edges
+),
+
 guards as (
   select
     previous_customer_id,
     customer_id,
     {{ distinct_text('guard') }} as guards
-  from moved_edges
+  from told_guards
   group by previous_customer_id, customer_id
 )
 

@@ -31,7 +31,7 @@ currencies as (
 )
 
 select
-  day as activity_date,
+  day_rows.day as activity_date,
   currencies.currency
 from currencies
 cross join lists
