@@ -70,9 +70,9 @@ select customer_id, category, session_id as visit_id, event_id, event_at, kind
 from ranked
 where place = 1 or (place = 2 and kind = 'viewed')
 union all
-select distinct customer_id, category, event_id, event_id, event_at, 'carted'
+select distinct customer_id, category, event_id as visit_id, event_id, event_at, 'carted'
 from checkouts
 where category <> 'uncategorised'
 union all
-select distinct customer_id, cast(null as string), event_id, event_id, event_at, 'carted'
+select distinct customer_id, cast(null as string), event_id as visit_id, event_id, event_at, 'carted'
 from checkouts
