@@ -1,6 +1,13 @@
+{{ config(kept_by='(customer_id, category)', kept_from=['journey_orders'], kept_log=false) }}
+{% call keys_that_changed() %}
+select (customer_id, category) from {{ changes_of('journey_orders') }}
+union all
+select (customer_id, category) from {{ ref('journey_orders') }}
+where {{ has_passed('returned_at') }}
+{% endcall -%}
 -- how regularly a customer buys in a category, and when the next time is due
 with orders as (
-  select * from {{ ref('journey_orders') }}
+  select * from {{ rows_of('journey_orders', '(customer_id, category)') }}
   where category is not null
 ),
 

@@ -1,9 +1,13 @@
+{{ config(kept_by="(customer_id, coalesce(category, ''))", kept_from=['journey_moments'], kept_log=false) }}
+{% call keys_that_changed() %}
+select (customer_id, coalesce(category, '')) from {{ changes_of('journey_moments') }}
+{% endcall -%}
 -- the moments at which the stage did change
 with moments as (
   select
     *,
     lag(stage) over (partition by customer_id, category order by event_at asc) as from_stage
-  from {{ ref('journey_moments') }}
+  from {{ rows_of('journey_moments', "(customer_id, coalesce(category, ''))") }}
 ),
 
 changes as (

@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='row') }}
 -- how the shop came to know a customer: the first record of them, and their first visit
 with people as (
   select

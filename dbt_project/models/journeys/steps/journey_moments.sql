@@ -1,8 +1,16 @@
+{{ config(materialized=kept_table(), kept_by="(customer_id, coalesce(category, ''))", kept_from=['journey_signals']) }}
+{% call keys_that_changed() %}
+select (customer_id, coalesce(category, '')) from {{ changes_of('journey_signals') }}
+union all
+select (customer_id, coalesce(category, '')) from {{ ref('journey_signals') }}
+where {{ has_passed('event_at') }}
+{% endcall -%}
 -- the stage at every moment at which it may change
 {%- set latest = 'over (partition by customer_id, category order by event_at asc, cause_rank asc, event_id asc, cause asc '
   ~ 'rows between unbounded preceding and current row)' %}
 with signals as (
-  select * from {{ ref('journey_signals') }}
+  select * from {{ rows_of('journey_signals', "(customer_id, coalesce(category, ''))") }}
+  where event_at < {{ as_of() }}
 ),
 
 known_then as (

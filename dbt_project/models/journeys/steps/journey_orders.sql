@@ -1,3 +1,24 @@
+{{ config(
+  materialized=kept_table(),
+  kept_by="(customer_id, coalesce(category, ''))", kept_from=['orders', 'order_lines', 'returned_orders']
+) }}
+{% call keys_that_changed() %}
+select (customer_id, '') from {{ changes_of('orders') }}
+union all
+select (customer_id, '') from {{ ref('orders') }}
+where order_id in (select order_id from {{ changes_of('returned_orders') }})
+union all
+select (customer_id, '') from {{ ref('orders') }}
+where {{ has_passed('ordered_at') }}
+union all
+select (customer_id, category) from {{ changes_of('order_lines') }}
+union all
+select (customer_id, category) from {{ ref('order_lines') }}
+where order_id in (select order_id from {{ changes_of('returned_orders') }})
+union all
+select (customer_id, category) from {{ ref('order_lines') }}
+where {{ has_passed('ordered_at') }}
+{% endcall -%}
 -- orders as the journey counts them: once overall (category null) and once in each category, with the rhythm so far
 {%- set in_order = 'over (partition by customer_id, category order by ordered_at asc, order_id asc)' %}
 with orders as (
@@ -7,7 +28,7 @@ with orders as (
     orders.order_id,
     orders.ordered_at,
     returned.returned_at
-  from {{ ref('orders') }} as orders
+  from {{ rows_of('orders', "(customer_id, '')") }} as orders
   left join {{ ref('returned_orders') }} as returned on orders.order_id = returned.order_id
   where orders.customer_id is not null and orders.ordered_at < {{ as_of() }}
   union all
@@ -18,7 +39,7 @@ with orders as (
     min(lines.ordered_at),
     -- nothing of the category was kept: given back with the last refund at the latest
     coalesce(min(returned.returned_at), case when sum(lines.current_quantity) <= 0 then min(returned.last_refunded_at) end)
-  from {{ ref('order_lines') }} as lines
+  from {{ rows_of('order_lines', '(customer_id, category)') }} as lines
   left join {{ ref('returned_orders') }} as returned on lines.order_id = returned.order_id
   where lines.customer_id is not null and lines.ordered_at < {{ as_of() }} and lines.category <> 'uncategorised'
   group by lines.customer_id, lines.category, lines.order_id

@@ -1,18 +1,29 @@
--- everything that may move a customer: what they did, and the moments at which time alone counts
+{{ config(
+  materialized=kept_table(),
+  kept_by="(customer_id, coalesce(category, ''))", kept_from=['first_contacts', 'journey_browsing', 'journey_orders']
+) }}
+{% call keys_that_changed() %}
+select (customer_id, '') from {{ changes_of('first_contacts') }}
+union all
+select (customer_id, coalesce(category, '')) from {{ changes_of('journey_browsing') }}
+union all
+select (customer_id, coalesce(category, '')) from {{ changes_of('journey_orders') }}
+{% endcall -%}
+-- everything that may move a customer: what they did, and the moments at which time alone counts, those to come as well
 {%- set columns = 'customer_id, category, event_id' %}
 with browsing as (
   select
     *,
     lag(event_at) over (partition by customer_id, category, kind order by event_at asc, event_id asc) as previous_at,
     lead(event_at) over (partition by customer_id, category, kind order by event_at asc, event_id asc) as next_at
-  from {{ ref('journey_browsing') }}
+  from {{ rows_of('journey_browsing', "(customer_id, coalesce(category, ''))") }}
 ),
 
 orders as (
   select
     *,
     {{ days_after('ordered_at', var('journey_arrival_days')) }} as arrived_at
-  from {{ ref('journey_orders') }}
+  from {{ rows_of('journey_orders', "(customer_id, coalesce(category, ''))") }}
 ),
 
 timers as (
@@ -45,7 +56,7 @@ timers as (
 select
   customer_id, cast(null as string) as category, event_id, event_at, kind as cause, 0 as cause_rank,
   cast(null as timestamp) as previous_viewed_at, cast(null as timestamp) as returned_ordered_at, false as is_restart
-from {{ ref('first_contacts') }}
+from {{ rows_of('first_contacts', "(customer_id, '')") }}
 union all
 select
   {{ columns }}, event_at, kind, case kind when 'viewed' then 1 else 2 end,
@@ -59,8 +70,7 @@ select
   customer_id, category, order_id, greatest(returned_at, ordered_at), 'order_returned', 4,
   cast(null as timestamp), ordered_at, false
 from orders
-where returned_at < {{ as_of() }}
+where returned_at is not null
 union all
 select {{ columns }}, event_at, cause, 5, cast(null as timestamp), cast(null as timestamp), false
 from timers
-where event_at < {{ as_of() }}
