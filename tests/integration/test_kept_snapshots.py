@@ -1,4 +1,4 @@
-"""A day after which snapshots of the past are others: what was kept and what the day worked out equal a build of all."""
+"""A day on which snapshots of the past become others: what was kept and what is worked out equal a build of all."""
 
 from pathlib import Path
 
