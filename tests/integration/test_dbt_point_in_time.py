@@ -18,7 +18,7 @@ from tests.dbt_build import PROJECT, build, dbt, mart, rows
 from tests.world_lake import write_world
 
 # A snapshot date of the grid with half of the year on either side.
-CUT = "2026-04-21 15:00:00"
+CUT = "2026-04-07 00:00:00"
 NOW = "2026-10-18 15:00:00"
 TABLES = ("customer_snapshots", "customer_category_snapshots")
 KEYS = ("customer_id", "as_of", "category")
@@ -128,7 +128,7 @@ def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute(f"""
             COPY (SELECT * FROM '{path}' UNION ALL BY NAME
               SELECT * REPLACE (epoch_us(TIMESTAMP '{CUT}') + step AS event_timestamp, 'view_item' AS event_name,
-                '20260421' AS _table)
+                '20260407' AS _table)
               FROM (SELECT DISTINCT ON (user_id) * FROM '{path}' WHERE user_id IS NOT NULL)
               CROSS JOIN (VALUES (-60000000), (60000000), (120000000)) AS steps (step))
             TO '{path}.more' (FORMAT parquet)""")
