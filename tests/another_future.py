@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 
 # A snapshot date of the grid with half of the year on either side.
-CUT = "2026-04-21 15:00:00"
+CUT = "2026-04-07 00:00:00"
 
 
 def _later(column: str) -> str:

@@ -12,8 +12,8 @@
 
    All of that is one transaction, so a model is never ahead of or behind its notes, whenever it is killed. It is built
    in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, when the
-   clock was put back, and on --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw streams; `kept_log=false` goes
-   without a log where no model reads it. #}
+   clock was put back, and on --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw
+   streams; `kept_log=false` goes without a log where no model reads it, `kept_log='a condition'` logs only such rows. #}
 
 {% macro kept_table() %}{{ return('kept' if target.type == 'duckdb' else 'table') }}{% endmacro %}
 
@@ -213,12 +213,15 @@
     "create or replace temp table added_" ~ me ~ " as select place from hashed_" ~ me
     ~ " where digest not in (select digest from stale_" ~ me ~ ")"
   ) %}
-  {%- if config.get('kept_log', true) -%}
+  {%- set logged = config.get('kept_log', true) -%}
+  {%- if logged -%}
   {% do run_query(
-    "insert into " ~ log ~ " select *, " ~ version ~ ", true from " ~ relation ~ " where rowid in (select place from gone_" ~ me ~ ")"
+    "insert into " ~ log ~ " select *, " ~ version ~ ", true from " ~ relation ~ " where rowid in (select place from gone_" ~ me ~ ") and "
+    ~ logged
   ) %}
   {% do run_query(
-    "insert into " ~ log ~ " select *, " ~ version ~ ", false from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")"
+    "insert into " ~ log ~ " select *, " ~ version ~ ", false from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me
+    ~ ") and " ~ logged
   ) %}
   {%- endif -%}
   {%- set count = run_query("select (select count(*) from gone_" ~ me ~ ") + (select count(*) from added_" ~ me ~ ")").rows[0][0] -%}

@@ -44,7 +44,7 @@ def lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.execute(f"""
             COPY (SELECT * FROM '{path}' UNION ALL BY NAME
               SELECT * REPLACE (epoch_us(TIMESTAMP '{CUT}') + step AS event_timestamp, 'view_item' AS event_name,
-                '20260421' AS _table)
+                '20260407' AS _table)
               FROM (SELECT DISTINCT ON (user_id) * FROM '{path}' WHERE user_id IS NOT NULL)
               CROSS JOIN (VALUES (-60000000), (60000000), (120000000)) AS steps (step))
             TO '{path}.more' (FORMAT parquet)""")

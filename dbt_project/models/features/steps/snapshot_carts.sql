@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='row', kept_log=past_snapshots()) }}
 -- the checkouts a customer had left behind in the 30 days before a snapshot, neither completed nor ordered after by then
 select
   dates.as_of,

@@ -1,15 +1,22 @@
+{{ config(
+  materialized=kept_table(), kept_by=snapshot_key(), kept_from=['snapshot_dates', 'consent_statements'],
+  kept_log=past_snapshots()
+) }}
+{% call keys_that_changed() %}
+select 'clock'
+union all
+select customer_id from {{ changes_of('consent_statements') }}
+where stated_at is null or stated_at < {{ newest_past_snapshot() }}
+{% endcall -%}
 -- what a customer had decided by each snapshot, from the statements made before it. Of a record's statements the sources
 -- keep the newest, so a yes that was taken back later is not seen before it was; what came later is never seen.
 with statements_then as (
-  select
-    dates.as_of,
-    statements.*
-  from {{ ref('consent_statements') }} as statements
-  inner join {{ ref('snapshot_dates') }} as dates
-    on
-      statements.stated_at < dates.as_of
-      -- a no of unknown date stands at every moment
-      or (statements.stated_at is null and statements.verdict = 'no')
+  -- a no of unknown date stands at every moment
+  select *
+  from {{ rows_then(
+    ref('consent_statements'),
+    "(facts.stated_at < dates.as_of or (facts.stated_at is null and facts.verdict = 'no'))", ref('snapshot_dates')
+  ) }} as statements
 ),
 
 decided as (
