@@ -62,7 +62,8 @@ weighed as (
   select
     'markov', order_id, touch_id, touch_number,
     case
-      when path_effect > 0 and channel_touch_count < touch_count then {{ whole_division('1000 * effect_millionths', 'channel_touch_count') }}
+      when path_effect > 0 and channel_touch_count < touch_count
+        then {{ whole_division('1000 * effect_millionths', 'channel_touch_count') }}
       else 1
     end
   from valued_paths
