@@ -48,14 +48,15 @@
   )
 {%- endmacro %}
 
-{# Whether a moment, or one so many days after it, lies between the as-of time of the build before and this one's. #}
+{# Whether a moment, or one so many days after it, lies between the as-of time of the build before and this one's, both
+   included: some windows hold their first moment and some do not. #}
 {% macro has_passed(moment, days=[0]) -%}
   (
     {% for count in days -%}
     {{ 'or ' if not loop.first -}}
     (
       {{ days_after(moment, count) }} >= (select as_of from kept.states where model = '{{ this.identifier }}')
-      and {{ days_after(moment, count) }} < {{ as_of() }}
+      and {{ days_after(moment, count) }} <= {{ as_of() }}
     )
     {% endfor -%}
   )

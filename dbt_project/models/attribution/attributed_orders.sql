@@ -1,10 +1,25 @@
+{{ config(
+  kept_by="(attribution_model = 'markov', order_id)", kept_from=['touch_weights', 'order_journeys', 'order_paths'],
+  kept_log=false
+) }}
+{% call keys_that_changed() %}
+select (attribution_model = 'markov', order_id) from {{ changes_of('touch_weights') }}
+union all
+select (kinds.is_markov, moved.order_id)
+from (
+  select order_id from {{ changes_of('order_journeys') }}
+  union all
+  select order_id from {{ changes_of('order_paths') }}
+) as moved
+cross join (values (true), (false)) as kinds (is_markov)
+{% endcall -%}
 -- credit in millionths by the weights, then the order's cents by the credit; both add up exactly
 {% set keys = 'attribution_model, order_id' -%}
 with totals as (
   select
     *,
     cast(sum(weight) over (partition by {{ keys }}) as bigint) as total_weight
-  from {{ ref('touch_weights') }}
+  from {{ rows_of('touch_weights', "(attribution_model = 'markov', order_id)") }}
 ),
 
 parts as (

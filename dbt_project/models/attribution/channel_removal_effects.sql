@@ -1,3 +1,4 @@
+{{ config(kept_by='row') }}
 -- What the shop would lose without a channel (Anderl, Becker, von Wangenheim, Schumann 2016, "Mapping the customer
 -- journey", Int. J. of Research in Marketing 33): the chance that a path ends in an order, as the chain is and with the
 -- channel leading nowhere. The channels are eliminated one after the other, which is exact and needs no iteration:

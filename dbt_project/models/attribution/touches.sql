@@ -1,3 +1,15 @@
+{{ config(kept_by='visitor_id', kept_from=['sessions', 'email_events', 'order_journeys']) }}
+{% call keys_that_changed() %}
+select coalesce(customer_id, 'browser.' || user_pseudo_id) from {{ changes_of('sessions') }}
+union all
+select coalesce(customer_id, 'browser.' || user_pseudo_id) from {{ ref('sessions') }} where {{ has_passed('started_at') }}
+union all
+select customer_id from {{ changes_of('email_events') }}
+union all
+select customer_id from {{ ref('email_events') }} where {{ has_passed('occurred_at') }}
+union all
+select visitor_id from {{ changes_of('order_journeys') }}
+{% endcall -%}
 -- what a person did that a channel may have caused: came to the site, or clicked in a mail
 with visits as (
   select
@@ -8,7 +20,7 @@ with visits as (
     started_at as touched_at,
     {{ channel_of('source', 'medium') }} as channel,
     campaign
-  from {{ ref('sessions') }}
+  from {{ rows_of('sessions', "coalesce(customer_id, 'browser.' || user_pseudo_id)") }}
   where started_at < {{ as_of() }}
 ),
 
@@ -21,7 +33,7 @@ clicks as (
     occurred_at as touched_at,
     'email' as channel,
     campaign_name as campaign
-  from {{ ref('email_events') }}
+  from {{ rows_of('email_events', 'customer_id') }}
   where event_type = 'clicked' and not is_automatic and customer_id is not null and occurred_at < {{ as_of() }}
 ),
 
@@ -48,7 +60,7 @@ touches as (
 ),
 
 journeys as (
-  select * from {{ ref('order_journeys') }}
+  select * from {{ rows_of('order_journeys', 'visitor_id') }}
 ),
 
 -- how many orders the visitor had placed before: touches and the order they led to share this number

@@ -1,16 +1,4 @@
-with baskets as (
-  select
-    order_id,
-    category,
-    sum(quantity) as item_count,
-    sum(net_quantity) as kept_item_count,
-    sum(line_total) as line_total,
-    sum(net_line_total) as net_line_total
-  from {{ ref('order_lines') }}
-  group by order_id, category
-),
-
-sales as (
+with sales as (
   select
     orders.order_date,
     orders.currency,
@@ -24,7 +12,7 @@ sales as (
     sum(case when orders.is_cancelled then baskets.line_total else 0 end) as cancelled_sales,
     sum(case when orders.is_cancelled then 0 else baskets.line_total - baskets.net_line_total end) as returned_sales,
     sum(baskets.net_line_total) as net_sales
-  from baskets
+  from {{ ref('order_baskets') }} as baskets
   inner join {{ ref('dated_orders') }} as orders on baskets.order_id = orders.order_id
   group by orders.order_date, orders.currency, baskets.category
 ),

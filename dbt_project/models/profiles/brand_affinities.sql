@@ -1,3 +1,7 @@
+{{ config(kept_by='customer_id', kept_from=['purchase_totals']) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('purchase_totals') }}
+{% endcall -%}
 -- what draws a customer, by maker: kept purchases, each counting less the longer ago it was
 with purchases as (
   select
@@ -9,7 +13,7 @@ with purchases as (
     sum(net_total) as net_total,
     min(first_bought_at) as first_bought_at,
     max(last_bought_at) as last_bought_at
-  from {{ ref('purchase_totals') }}
+  from {{ rows_of('purchase_totals', 'customer_id') }}
   where vendor <> 'unknown'
   group by customer_id, vendor
 )

@@ -1,3 +1,9 @@
+{{ config(kept_by='customer_id', kept_from=['purchase_totals', 'category_looks']) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('purchase_totals') }}
+union all
+select customer_id from {{ changes_of('category_looks') }}
+{% endcall -%}
 -- what draws a customer, by category: purchases, baskets and looks, each counting less the longer ago it was
 with purchases as (
   select
@@ -9,12 +15,12 @@ with purchases as (
     sum(net_total) as net_total,
     min(first_bought_at) as first_bought_at,
     max(last_bought_at) as last_bought_at
-  from {{ ref('purchase_totals') }}
+  from {{ rows_of('purchase_totals', 'customer_id') }}
   group by customer_id, category
 ),
 
 looks as (
-  select * from {{ ref('category_looks') }}
+  select * from {{ rows_of('category_looks', 'customer_id') }}
 ),
 
 joined as (

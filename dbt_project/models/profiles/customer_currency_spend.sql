@@ -1,9 +1,17 @@
+{{ config(kept_by='customer_id', kept_from=['orders'], kept_log=false) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('orders') }}
+union all
+select customer_id from {{ ref('orders') }} where {{ has_passed('ordered_at', [0, 365]) }}
+union all
+select customer_id from {{ ref('orders') }} where {{ has_passed('cancelled_at') }}
+{% endcall -%}
 -- money of different currencies side by side: nothing is converted, nothing is added up across them
 with orders as (
   select
     *,
     cancelled_at is null or cancelled_at >= {{ as_of() }} as is_kept
-  from {{ ref('orders') }}
+  from {{ rows_of('orders', 'customer_id') }}
   where customer_id is not null and ordered_at < {{ as_of() }}
 )
 

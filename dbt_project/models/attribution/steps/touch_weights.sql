@@ -1,10 +1,29 @@
+{{ config(
+  materialized=kept_table(), kept_by="(attribution_model = 'markov', order_id)",
+  kept_from=['order_paths', 'channel_removal_effects']
+) }}
+{#- what a channel is worth moves every day, and with it the Markov weights of all paths of several channels -#}
+{% call keys_that_changed() %}
+select (false, order_id) from {{ changes_of('order_paths') }}
+union all
+select (true, order_id) from {{ changes_of('order_paths') }}
+union all
+select (true, order_id) from {{ ref('order_paths') }}
+where
+  channel_touch_count < touch_count
+  and channel in (select channel from {{ changes_of('channel_removal_effects') }})
+{% endcall -%}
 -- how much each touch of an order weighs in each model, in whole numbers; what weighs nothing is left out
 with paths as (
+  select * from {{ rows_of('order_paths', '(false, order_id)') }}
+),
+
+valued_paths as (
   select
     paths.*,
     coalesce(effects.effect_millionths, 0) as effect_millionths,
     sum(coalesce(effects.effect_millionths, 0)) over (partition by paths.order_id) as path_effect
-  from {{ ref('order_paths') }} as paths
+  from {{ rows_of('order_paths', '(true, order_id)') }} as paths
   left join {{ ref('channel_removal_effects') }} as effects on paths.channel = effects.channel
 ),
 
@@ -38,14 +57,16 @@ weighed as (
     ) as bigint)
   from paths
   union all
-  -- by what the channel is worth to the shop; its touches in one path share it
+  -- by what the channel is worth to the shop; its touches in one path share it. A channel alone in a path has all of
+  -- it, whatever it is worth
   select
     'markov', order_id, touch_id, touch_number,
     case
-      when path_effect > 0 then {{ whole_division('1000 * effect_millionths', 'channel_touch_count') }}
+      when path_effect > 0 and channel_touch_count < touch_count
+        then {{ whole_division('1000 * effect_millionths', 'channel_touch_count') }}
       else 1
     end
-  from paths
+  from valued_paths
 )
 
 select

@@ -1,11 +1,20 @@
+{{ config(
+  materialized=kept_table(), kept_by="coalesce(customer_id, 'order.' || order_id)", kept_from=['orders', 'order_paths']
+) }}
+{% call keys_that_changed() %}
+select coalesce(customer_id, 'order.' || order_id) from {{ changes_of('orders') }}
+union all
+select coalesce(customer_id, 'order.' || order_id) from {{ ref('orders') }}
+where order_id in (select order_id from {{ changes_of('order_paths') }})
+{% endcall -%}
 -- the orders up to the as-of time by the shop's days, each with its place among the customer's and the channel of its last touch
 with last_touches as (
   select
     order_id,
     channel,
     campaign
-  from {{ ref('attributed_orders') }}
-  where attribution_model = 'last'
+  from {{ ref('order_paths') }}
+  where touch_number = touch_count
 ),
 
 orders as (
@@ -14,7 +23,7 @@ orders as (
     {{ shop_date('orders.ordered_at') }} as order_date,
     last_touches.channel,
     last_touches.campaign
-  from {{ ref('orders') }} as orders
+  from {{ rows_of('orders', "coalesce(customer_id, 'order.' || order_id)") }} as orders
   inner join last_touches on orders.order_id = last_touches.order_id
 ),
 

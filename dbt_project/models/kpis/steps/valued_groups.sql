@@ -12,15 +12,15 @@ with buyers as (
 
 categories as (
   select
-    lines.category,
+    baskets.category,
     orders.customer_id,
     orders.currency,
-    count(distinct orders.order_id) as kept_order_count,
-    sum(lines.net_line_total) as lifetime_value
-  from {{ ref('order_lines') }} as lines
-  inner join {{ ref('dated_orders') }} as orders on lines.order_id = orders.order_id
+    count(*) as kept_order_count,
+    sum(baskets.net_line_total) as lifetime_value
+  from {{ ref('order_baskets') }} as baskets
+  inner join {{ ref('dated_orders') }} as orders on baskets.order_id = orders.order_id
   where orders.customer_id is not null and not orders.is_cancelled
-  group by lines.category, orders.customer_id, orders.currency
+  group by baskets.category, orders.customer_id, orders.currency
 ),
 
 members as (

@@ -1,3 +1,14 @@
+{{ config(materialized=kept_table(), kept_by='customer_id', kept_from=['stg_ga4__items', 'sessions']) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('sessions') }}
+union all
+select customer_id from {{ ref('sessions') }}
+where session_id in (
+  select session_id from {{ changes_of('stg_ga4__items') }}
+  union all
+  select session_id from {{ ref('stg_ga4__items') }} where {{ has_passed('event_at') }}
+)
+{% endcall -%}
 -- what a customer looked at and put in the basket on the site, by category
 with items as (
   select * from {{ ref('stg_ga4__items') }}
@@ -12,7 +23,7 @@ weighed as (
     items.event_at,
     {{ decayed_weight('items.event_at') }} as weight
   from items
-  inner join {{ ref('sessions') }} as sessions on items.session_id = sessions.session_id
+  inner join {{ rows_of('sessions', 'customer_id') }} as sessions on items.session_id = sessions.session_id
   where sessions.customer_id is not null
 ),
 

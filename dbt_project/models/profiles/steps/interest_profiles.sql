@@ -1,11 +1,21 @@
+{{ config(
+  materialized=kept_table(), kept_by='customer_id', kept_from=['category_affinities', 'brand_affinities'], kept_log=false
+) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('category_affinities') }}
+union all
+select customer_id from {{ changes_of('brand_affinities') }}
+union all
+select customer_id from {{ ref('category_affinities') }} where {{ has_passed('last_viewed_at', [90]) }}
+{% endcall -%}
 -- a customer's affinities on one line
 with categories as (
-  select * from {{ ref('category_affinities') }}
+  select * from {{ rows_of('category_affinities', 'customer_id') }}
   where affinity_score > 0
 ),
 
 brands as (
-  select * from {{ ref('brand_affinities') }}
+  select * from {{ rows_of('brand_affinities', 'customer_id') }}
   where affinity_score > 0
 ),
 

@@ -1,9 +1,17 @@
+{{ config(materialized=kept_table(), kept_by='customer_id', kept_from=['order_facts'], kept_log=false) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('order_facts') }}
+union all
+select customer_id from {{ ref('order_facts') }} where {{ has_passed('ordered_at') }}
+union all
+select customer_id from {{ ref('order_facts') }} where {{ has_passed('cancelled_at') }}
+{% endcall -%}
 -- when a customer orders, and how regularly
 with orders as (
   select
     *,
     {{ hour_band('hour_of_day') }} as hour_band
-  from {{ ref('order_facts') }}
+  from {{ rows_of('order_facts', 'customer_id') }}
   where ordered_at < {{ as_of() }} and (cancelled_at is null or cancelled_at >= {{ as_of() }})
 ),
 

@@ -1,7 +1,16 @@
+{{ config(materialized=kept_table(), kept_by='customer_id', kept_from=['order_lines', 'stg_shopify__products']) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('order_lines') }}
+union all
+select customer_id from {{ ref('order_lines') }} where {{ has_passed('ordered_at', [0, 365]) }}
+union all
+select customer_id from {{ ref('order_lines') }}
+where product_id in (select product_id from {{ changes_of('stg_shopify__products') }})
+{% endcall -%}
 -- a customer's lines up to the as-of time, added up once by category, maker and label; everything said about what
 -- somebody buys is derived from here
 with lines as (
-  select * from {{ ref('order_lines') }}
+  select * from {{ rows_of('order_lines', 'customer_id') }}
   where customer_id is not null and ordered_at < {{ as_of() }}
 ),
 

@@ -1,10 +1,16 @@
+{{ config(materialized=kept_table(), kept_by='customer_id', kept_from=['sessions'], kept_log=false) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('sessions') }}
+union all
+select customer_id from {{ ref('sessions') }} where {{ has_passed('started_at', [0, 30]) }}
+{% endcall -%}
 -- a customer's visits of the site up to the as-of time, and what they visit it with
 with visits as (
   select
     *,
     started_at > {{ days_before(as_of(), 30) }} as is_recent,
     {{ hour_band('extract(hour from ' ~ shop_time('started_at') ~ ')') }} as hour_band
-  from {{ ref('sessions') }}
+  from {{ rows_of('sessions', 'customer_id') }}
   where customer_id is not null and started_at < {{ as_of() }}
 ),
 
