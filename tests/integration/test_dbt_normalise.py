@@ -200,7 +200,8 @@ def test_the_patterns_are_those_of_the_installed_library() -> None:
 
 
 @settings(max_examples=10, deadline=None)
-@given(numbers=st.lists(st.from_regex(r"0[1-9][0-9]{6,10}", fullmatch=True), min_size=20, max_size=60))
+# 010 calls abroad, of whose numbers only the length and the first digits are known
+@given(numbers=st.lists(st.from_regex(r"0(1[1-9]|[2-9][0-9])[0-9]{5,9}", fullmatch=True), min_size=20, max_size=60))
 def test_any_japanese_number_is_what_phonenumbers_says(normalise: Normalise, numbers: list[str]) -> None:
     parsed = [phonenumbers.parse(number, "JP") for number in numbers]
     meant = [phonenumbers.format_number(n, E164) if phonenumbers.is_valid_number(n) else None for n in parsed]
