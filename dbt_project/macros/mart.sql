@@ -17,24 +17,19 @@
     {%- set wanted = compiled_code -%}
   {%- endif -%}
 
-  {%- if is_local -%}
-    {% call statement('make_folders') -%}
-      select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}')
-    {%- endcall %}
-  {%- endif -%}
-  {% call statement('main') -%}
-    copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd)
-  {%- endcall %}
-  {%- if is_local -%}
-    {% call statement('publish') -%}
-      select publish_file('{{ aside }}', '{{ final }}')
-    {%- endcall %}
-  {%- endif -%}
-
   {%- if existing_relation is not none and existing_relation.type != 'view' -%}
     {% do adapter.drop_relation(existing_relation) %}
   {%- endif -%}
-  {% call statement('create_view') -%}
+  {#- one call: what each further one takes is more than what a small mart takes -#}
+  {% call statement('main') -%}
+    {%- if is_local %}
+    select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}');
+    {%- endif %}
+    copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd);
+    {{ primary_key_check("read_parquet('" ~ aside ~ "')") }};
+    {%- if is_local %}
+    select publish_file('{{ aside }}', '{{ final }}');
+    {%- endif %}
     create or replace view {{ target_relation }} as select * from read_parquet('{{ final }}')
   {%- endcall %}
 
