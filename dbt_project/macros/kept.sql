@@ -89,7 +89,7 @@
   {%- for parent in model.depends_on.nodes if graph.nodes[parent] and graph.nodes[parent].resource_type == 'seed' -%}
     {%- do seeds.append(graph.nodes[parent].checksum.checksum) -%}
   {%- endfor -%}
-  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join ~ model.contract.checksum) -%}
+  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join ~ model.contract.checksum ~ primary_key_of_model()) -%}
 
   {%- set known = run_query(what_is_known(relation, code, keys)).rows -%}
   {%- set is_day = known and known[0][1] and not should_full_refresh() -%}
@@ -117,6 +117,7 @@
     create or replace table {{ relation }} as (
       {{ rows }}
     );
+    {{ primary_key_check(relation) }};
     create or replace table {{ log }} as
     select *, cast(0 as bigint) as version, false as is_gone from {{ relation }} where false;
     delete from kept.states where model = '{{ me }}';
@@ -190,6 +191,9 @@
   {%- set me = this.identifier -%}
   {%- set key = config.get('kept_by') -%}
   {%- set logged = config.get('kept_log', true) -%}
+  {%- set primary_key = primary_key_of_model() -%}
+  {#- rows without a primary key may be there several times -#}
+  {%- set digest = 'hash(t)' if primary_key else 'hash(hash(t), row_number() over (partition by hash(t)))' -%}
   {%- set among = "(select key from keys_" ~ me ~ ")" -%}
   {%- set pieces = [] -%}
   {%- for piece in rows.split('/*<*/') -%}
@@ -204,21 +208,33 @@
   create or replace temp table fresh_{{ me }} as (
     {{ pieces | join }}
   );
-  create or replace temp table hashed_{{ me }} as select rowid as place, hash(f) as digest from fresh_{{ me }} as f;
+  create or replace temp table hashed_{{ me }} as select rowid as place, {{ digest }} as digest from fresh_{{ me }} as t;
+  {#- the rows of a few keys are held, which saves reading the table for the log once more #}
   create or replace temp table stale_{{ me }} as
-  select rowid as place, hash(t) as digest from {{ relation }} as t{% if keys %} where {{ key }} in {{ among }}{% endif %};
+  select rowid as place, {{ digest }} as digest{% if keys and logged %}, case when {{ logged }} then t end as held{% endif %}
+  from {{ relation }} as t
+  {%- if keys %} where {{ key }} in {{ among }}{% endif %};
   create or replace temp table gone_{{ me }} as
   select place from stale_{{ me }} where digest not in (select digest from hashed_{{ me }});
   create or replace temp table added_{{ me }} as
   select place from hashed_{{ me }} where digest not in (select digest from stale_{{ me }});
   {%- if logged %}
-  insert into {{ log }} select *, {{ version }}, true from {{ relation }}
-  where rowid in (select place from gone_{{ me }}) and {{ logged }};
+  insert into {{ log }} select *, {{ version }}, true from
+  {%- if keys %} (select unnest(held) from stale_{{ me }} where place in (select place from gone_{{ me }}))
+  {%- else %} (select * from {{ relation }} where rowid in (select place from gone_{{ me }})){% endif %} as gone
+  where {{ logged }};
   insert into {{ log }} select *, {{ version }}, false from fresh_{{ me }}
   where rowid in (select place from added_{{ me }}) and {{ logged }};
   {%- endif %}
   delete from {{ relation }} where rowid in (select place from gone_{{ me }});
   insert into {{ relation }} select * from fresh_{{ me }} where rowid in (select place from added_{{ me }});
+  {%- if primary_key %}
+  {#- a null, or a value that comes twice now, is one of a row that was added #}
+  {%- set columns = '(' ~ primary_key | join(', ') ~ ')' %}
+  {%- set added = "fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")" %}
+  {{ primary_key_check(added) }};
+  {{ primary_key_check(relation ~ " where " ~ columns ~ " in (select " ~ columns ~ " from " ~ added ~ ")") }};
+  {%- endif %}
   update kept.states set version = {{ version }}
   where model = '{{ me }}' and exists (from gone_{{ me }} union all from added_{{ me }});
   {%- for name in ['fresh', 'hashed', 'stale', 'gone', 'added'] %}

@@ -33,11 +33,15 @@
     {%- if existing_relation is not none and not is_view -%}
       {% do adapter.drop_relation(existing_relation) %}
     {%- endif -%}
+    {#- one call: what each further one takes is more than what a small mart takes -#}
     {% call statement('main') -%}
       {%- if is_local %}
       select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}');
       {%- endif %}
       copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd);
+      {%- if not is_kept %}
+      {{ primary_key_check("read_parquet('" ~ aside ~ "')") }};
+      {%- endif %}
       {%- if is_local %}
       select publish_file('{{ aside }}', '{{ final }}');
       {%- endif %}

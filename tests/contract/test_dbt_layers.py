@@ -81,19 +81,18 @@ WITHOUT_KEY = {
     "identity_edges",
     "guarded_identifiers",
     "journey_signals",
-    # of its rows journey_events keeps those that change the stage, under the same key, and tests it
+    # of its rows journey_events keeps those that change the stage, under the same key, and holds to it
     "journey_moments",
 }
 
 
-def test_every_model_tests_its_key(manifest: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
-    tested = {
-        parent
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") == "is_key"
-        for parent in node["depends_on"]["nodes"]
+def test_every_model_names_its_primary_key(models: dict[str, dict[str, Any]]) -> None:
+    without = {
+        node["name"]
+        for node in models.values()
+        if "primary_key" not in {constraint["type"] for constraint in node["constraints"]}
     }
-    assert {node["name"] for key, node in models.items() if key not in tested} == WITHOUT_KEY
+    assert without == WITHOUT_KEY
 
 
 def test_every_mart_has_an_enforced_contract(models: dict[str, dict[str, Any]]) -> None:
