@@ -38,7 +38,8 @@
       {%- if is_local %}
       select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}');
       {%- endif %}
-      copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd);
+      copy ({{ wanted }}) to '{{ aside }}'
+      (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false);
       {%- if not is_kept %}
       {{ primary_key_check("read_parquet('" ~ aside ~ "')") }};
       {%- endif %}
@@ -49,7 +50,9 @@
       delete from kept.marts where model = '{{ this.identifier }}';
       insert into kept.marts values ('{{ this.identifier }}', '{{ final }}', {{ version }});
       {%- endif %}
-      create or replace view {{ target_relation }} as select * from read_parquet('{{ final }}')
+      {#- the table is read three times as fast as the file #}
+      create or replace view {{ target_relation }} as
+      select * from {{ kept_relation if is_kept else "read_parquet('" ~ final ~ "')" }}
     {%- endcall %}
   {%- endif -%}
 

@@ -146,3 +146,24 @@ def test_every_input_of_a_kept_model_is_kept_and_named(built: Path) -> None:
         inputs = {parent["name"] for parent in parents if parent["resource_type"] == "model"}
         assert inputs == set(node["config"].get("kept_from", ())), name
         assert inputs <= kept.keys(), f"{name} reads {inputs - kept.keys()}, which has no log"
+
+
+def test_a_key_that_comes_twice_is_found_and_nothing_is_exchanged(lake: Path) -> None:
+    run = ("run", "--select", "stg_shopify__orders", "stg_shopify__order_lines")
+    count = "SELECT count(*) FROM staging.stg_shopify__order_lines"
+    with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as connection:
+        before = connection.execute(count).fetchall()
+    # a new order with the lines of an old one: only what was added is looked at, and beside the old lines it is too many
+    orders = lake / "raw/shopify/orders"
+    duckdb.sql(f"""
+        SELECT * REPLACE ('gid://shopify/Order/again' AS id) FROM '{min(orders.glob("2*.parquet"))}' LIMIT 1
+    """).write_parquet(str(orders / "29991231.parquet"))
+    for day in (1, 2):
+        with pytest.raises(AssertionError, match="stg_shopify__order_lines: [1-9].* of its primary key .order_line_id."):
+            dbt(lake, *run, as_of=moment(day))
+    with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute(count).fetchall() == before
+    (orders / "29991231.parquet").unlink()
+    dbt(lake, *run, as_of=moment(3))
+    with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute(count).fetchall() == before
