@@ -153,13 +153,15 @@ def test_a_key_that_comes_twice_is_found_and_nothing_is_exchanged(lake: Path) ->
     count = "SELECT count(*) FROM staging.stg_shopify__order_lines"
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as connection:
         before = connection.execute(count).fetchall()
-    # a new order with the lines of an old one: only what was added is looked at, and beside the old lines it is too many
+    # a new order with the lines of an old one: only what was added is looked at, and the old line found
     orders = lake / "raw/shopify/orders"
     duckdb.sql(f"""
         SELECT * REPLACE ('gid://shopify/Order/again' AS id) FROM '{min(orders.glob("2*.parquet"))}' LIMIT 1
     """).write_parquet(str(orders / "29991231.parquet"))
     for day in (1, 2):
-        with pytest.raises(AssertionError, match="stg_shopify__order_lines: [1-9].* of its primary key .order_line_id."):
+        with pytest.raises(
+            AssertionError, match=r"stg_shopify__order_lines: [1-9].* of its primary key \(order_line_id"
+        ):
             dbt(lake, *run, as_of=moment(day))
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as connection:
         assert connection.execute(count).fetchall() == before
