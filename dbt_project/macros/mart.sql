@@ -39,7 +39,8 @@
     {% call statement('main') -%}select 'unchanged'{%- endcall %}
   {%- else -%}
     {% call statement('main') -%}
-      copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd)
+      copy ({{ wanted }}) to '{{ aside }}'
+      (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false)
     {%- endcall %}
     {%- if is_local -%}
       {% call statement('publish') -%}
@@ -55,8 +56,10 @@
   {%- if existing_relation is not none and existing_relation.type != 'view' -%}
     {% do adapter.drop_relation(existing_relation) %}
   {%- endif -%}
+  {#- the table is read three times as fast as the file -#}
   {% call statement('create_view') -%}
-    create or replace view {{ target_relation }} as select * from read_parquet('{{ final }}')
+    create or replace view {{ target_relation }} as
+    select * from {{ kept_relation if is_kept else "read_parquet('" ~ final ~ "')" }}
   {%- endcall %}
 
   {{ run_hooks(post_hooks) }}
