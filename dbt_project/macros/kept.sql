@@ -12,7 +12,10 @@
 
    All of that is one transaction, so a model is never ahead of or behind its notes, whenever it is killed. It is built
    in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, when the
-   clock was put back, and on --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw
+   clock was put back, and on --full-refresh.
+
+   The keys of rows that were added are noted too: once a build's is_key has passed, a later build's looks at those only
+   (a duplicate is of one of them). `dbt test` looks at all rows. `kept_from` names the models whose logs it reads, `kept_files` the raw
    streams; `kept_log=false` goes without a log where no model reads it, `kept_log='a condition'` logs only such rows. #}
 
 {% macro kept_table() %}{{ return('kept' if target.type == 'duckdb' else 'table') }}{% endmacro %}
@@ -71,7 +74,8 @@
     create table if not exists kept.inputs (model varchar, input varchar, version bigint);
     create table if not exists kept.files
     (model varchar, stream varchar, file varchar, size bigint, changed_at timestamptz);
-    create table if not exists kept.marts (model varchar, file varchar, version bigint)
+    create table if not exists kept.marts (model varchar, file varchar, version bigint);
+    create table if not exists kept.proven (model varchar, version bigint)
   {%- endcall %}
   {% do adapter.commit() %}
   {% endif %}
@@ -82,6 +86,7 @@
 {% macro keep(relation, sql) %}
   {%- set me = this.identifier -%}
   {%- set log = 'kept.' ~ me ~ '__changes' -%}
+  {%- set added = 'kept.' ~ me ~ '__added' -%}
   {%- set parts = sql.split('/*keys') -%}
   {%- set keys = parts[1].split('keys*/')[0] if parts | length > 1 else none -%}
   {%- set rows = parts[0] ~ parts[1].split('keys*/')[1] if keys else sql -%}
@@ -89,7 +94,8 @@
   {%- for parent in model.depends_on.nodes if graph.nodes[parent] and graph.nodes[parent].resource_type == 'seed' -%}
     {%- do seeds.append(graph.nodes[parent].checksum.checksum) -%}
   {%- endfor -%}
-  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join ~ model.contract.checksum) -%}
+  {%- set tested = tested_key() -%}
+  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join ~ model.contract.checksum ~ tested) -%}
 
   {%- set known = run_query(what_is_known(relation, code, keys)).rows -%}
   {%- set is_day = known and known[0][1] and not should_full_refresh() -%}
@@ -97,9 +103,12 @@
     {%- set version = known[0][0] | int -%}
     {%- set is_touched = not keys or run_query(find_keys(keys)).rows[0][0] > 0 -%}
     {% call statement('main', fetch_result=True) -%}
-      {%- if is_touched %}{{ exchange_rows(relation, rows, keys, log, version + 1) }}{% endif %}
+      {%- if is_touched %}{{ exchange_rows(relation, rows, keys, log, version + 1, tested) }}{% endif %}
       update kept.states set as_of = {{ as_of() }}, logged_from = greatest(logged_from, version - 7) where model = '{{ me }}';
       delete from {{ log }} where version <= (select logged_from from kept.states where model = '{{ me }}');
+      {%- if tested %}
+      delete from {{ added }} where _version <= (select logged_from from kept.states where model = '{{ me }}');
+      {%- endif %}
       {{ note_what_was_read() }}
       {%- if keys %}
       drop table keys_{{ me }};
@@ -119,6 +128,11 @@
     );
     create or replace table {{ log }} as
     select *, cast(0 as bigint) as version, false as is_gone from {{ relation }} where false;
+    {%- if tested %}
+    create or replace table {{ added }} as
+    select cast(0 as bigint) as _version{% for column in tested %}, {{ column }} as _key{{ loop.index }}{% endfor %}
+    from {{ relation }} where false;
+    {%- endif %}
     delete from kept.states where model = '{{ me }}';
     insert into kept.states values ('{{ me }}', '{{ code }}', {{ version }}, {{ version }}, {{ as_of() }});
     {{ note_what_was_read() }}
@@ -186,10 +200,12 @@
 {% endmacro %}
 
 {# Exchange what differs for the keys that may have changed, and log both versions of it. #}
-{% macro exchange_rows(relation, rows, keys, log, version) %}
+{% macro exchange_rows(relation, rows, keys, log, version, tested) %}
   {%- set me = this.identifier -%}
   {%- set key = config.get('kept_by') -%}
   {%- set logged = config.get('kept_log', true) -%}
+  {#- rows without a tested key may be there several times -#}
+  {%- set digest = 'hash(t)' if tested else 'hash(hash(t), row_number() over (partition by hash(t)))' -%}
   {%- set among = "(select key from keys_" ~ me ~ ")" -%}
   {%- set pieces = [] -%}
   {%- for piece in rows.split('/*<*/') -%}
@@ -204,18 +220,27 @@
   create or replace temp table fresh_{{ me }} as (
     {{ pieces | join }}
   );
-  create or replace temp table hashed_{{ me }} as select rowid as place, hash(f) as digest from fresh_{{ me }} as f;
+  create or replace temp table hashed_{{ me }} as select rowid as place, {{ digest }} as digest from fresh_{{ me }} as t;
+  {#- the rows of a few keys are held, which saves reading the table for the log once more #}
   create or replace temp table stale_{{ me }} as
-  select rowid as place, hash(t) as digest from {{ relation }} as t{% if keys %} where {{ key }} in {{ among }}{% endif %};
+  select rowid as place, {{ digest }} as digest{% if keys and logged %}, case when {{ logged }} then t end as held{% endif %}
+  from {{ relation }} as t
+  {%- if keys %} where {{ key }} in {{ among }}{% endif %};
   create or replace temp table gone_{{ me }} as
   select place from stale_{{ me }} where digest not in (select digest from hashed_{{ me }});
   create or replace temp table added_{{ me }} as
   select place from hashed_{{ me }} where digest not in (select digest from stale_{{ me }});
   {%- if logged %}
-  insert into {{ log }} select *, {{ version }}, true from {{ relation }}
-  where rowid in (select place from gone_{{ me }}) and {{ logged }};
+  insert into {{ log }} select *, {{ version }}, true from
+  {%- if keys %} (select unnest(held) from stale_{{ me }} where place in (select place from gone_{{ me }}))
+  {%- else %} (select * from {{ relation }} where rowid in (select place from gone_{{ me }})){% endif %} as gone
+  where {{ logged }};
   insert into {{ log }} select *, {{ version }}, false from fresh_{{ me }}
   where rowid in (select place from added_{{ me }}) and {{ logged }};
+  {%- endif %}
+  {%- if tested %}
+  insert into kept.{{ me }}__added select {{ version }}, {{ tested | join(', ') }} from fresh_{{ me }}
+  where rowid in (select place from added_{{ me }});
   {%- endif %}
   delete from {{ relation }} where rowid in (select place from gone_{{ me }});
   insert into {{ relation }} select * from fresh_{{ me }} where rowid in (select place from added_{{ me }});
@@ -239,6 +264,48 @@
   delete from kept.files where model = '{{ me }}' and stream = '{{ stream }}';
   insert into kept.files select '{{ me }}', '{{ stream }}', * from listed_{{ mark_of(stream) }};
   {%- endfor %}
+{% endmacro %}
+
+{# The columns that is_key tests of this model; none has no such test. #}
+{% macro tested_key() %}
+  {%- for test in graph.nodes.values() if test.attached_node == model.unique_id and test.test_metadata.name == 'is_key' -%}
+    {{ return(test.test_metadata.kwargs.columns) }}
+  {%- endfor -%}
+  {{ return(none) }}
+{% endmacro %}
+
+{# At the end of a build: the versions of kept models whose key was found to be one. #}
+{% macro note_proven_keys(results) %}
+  {%- set models = [] -%}
+  {%- for result in results if result.status == 'pass' and result.failures == 0 and result.node.attached_node -%}
+    {%- set tested = graph.nodes[result.node.attached_node] -%}
+    {%- if result.node.test_metadata.name == 'is_key' and not result.node.config.where and tested.config.kept_by -%}
+      {%- do models.append("('" ~ tested.name ~ "', '" ~ tested.config.materialized ~ "')") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if models and flags.WHICH == 'build' -%}
+    {% call statement() -%}
+      create or replace temp table proven as select * from (values {{ models | join(', ') }}) as p (model, materialized);
+      delete from kept.proven where model in (select model from proven);
+      insert into kept.proven
+      select model, version from kept.states where model in (select model from proven where materialized = 'kept')
+      union all
+      select model, version from kept.marts where model in (select model from proven where materialized = 'mart')
+    {%- endcall %}
+    {% do adapter.commit() %}
+  {%- endif -%}
+{% endmacro %}
+
+{# The version of a kept model whose key is proven, when all rows that were added since then are known; else none. #}
+{% macro proven_version(relation) %}
+  {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ relation.identifier] if execute -%}
+  {%- if node and node.config.kept_by and target.type == 'duckdb' and flags.WHICH == 'build' -%}
+    {{ return(run_query(
+      "select max(p.version) from kept.proven as p inner join kept.states as s on p.model = s.model "
+      ~ "where p.model = '" ~ relation.identifier ~ "' and p.version >= s.logged_from"
+    ).rows[0][0]) }}
+  {%- endif -%}
+  {{ return(none) }}
 {% endmacro %}
 
 {% materialization kept, adapter='duckdb' %}
