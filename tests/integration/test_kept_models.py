@@ -155,7 +155,7 @@ def test_a_key_that_comes_twice_is_found_whenever_it_came(lake: Path) -> None:
     # a new order with the line of an old one: nothing but what was added is looked at, and the old line is found
     orders = lake / "raw/shopify/orders"
     duckdb.sql(f"""
-        SELECT * REPLACE ('gid://shopify/Order/again' AS id) FROM '{min(orders.glob('2*.parquet'))}' LIMIT 1
+        SELECT * REPLACE ('gid://shopify/Order/again' AS id) FROM '{min(orders.glob("2*.parquet"))}' LIMIT 1
     """).write_parquet(str(orders / "29991231.parquet"))
     for day in (1, 2):
         with pytest.raises(AssertionError, match="is_key_stg_shopify__order_lines"):
