@@ -12,7 +12,10 @@
 
    All of that is one transaction, so a model is never ahead of or behind its notes, whenever it is killed. It is built
    in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, when the
-   clock was put back, and on --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw
+   clock was put back, and on --full-refresh.
+
+   The keys of rows that were added are noted too: once a build's is_key has passed, a later build's looks at those only
+   (a duplicate is of one of them). `dbt test` looks at all rows. `kept_from` names the models whose logs it reads, `kept_files` the raw
    streams; `kept_log=false` goes without a log where no model reads it, `kept_log='a condition'` logs only such rows. #}
 
 {% macro kept_table() %}{{ return('kept' if target.type == 'duckdb' else 'table') }}{% endmacro %}
@@ -64,26 +67,26 @@
 
 {% macro make_kept_books() %}
   {% if execute and flags.WHICH in ('run', 'build') %}
-  {% do run_query("create schema if not exists kept") %}
-  {% do run_query(
-    "create table if not exists kept.states "
-    ~ "(model varchar, code varchar, version bigint, logged_from bigint, as_of timestamp)"
-  ) %}
-  {% do run_query("create table if not exists kept.inputs (model varchar, input varchar, version bigint)") %}
-  {% do run_query(
-    "create table if not exists kept.files (model varchar, stream varchar, file varchar, size bigint, changed_at timestamptz)"
-  ) %}
-  {% do run_query("create table if not exists kept.published (model varchar, version bigint)") %}
+  {% call statement() -%}
+    create schema if not exists kept;
+    create table if not exists kept.states
+    (model varchar, code varchar, version bigint, logged_from bigint, as_of timestamp);
+    create table if not exists kept.inputs (model varchar, input varchar, version bigint);
+    create table if not exists kept.files
+    (model varchar, stream varchar, file varchar, size bigint, changed_at timestamptz);
+    create table if not exists kept.marts (model varchar, file varchar, version bigint);
+    create table if not exists kept.proven (model varchar, version bigint)
+  {%- endcall %}
   {% do adapter.commit() %}
   {% endif %}
 {% endmacro %}
 
-{# Bring a kept table up to date; returns its version. #}
+{# Bring a kept table up to date; returns its version. Every call of the database costs dbt more than these small
+   statements cost DuckDB, so there are three: what is known, which keys, and all the rest. #}
 {% macro keep(relation, sql) %}
   {%- set me = this.identifier -%}
   {%- set log = 'kept.' ~ me ~ '__changes' -%}
-  {%- set inputs = config.get('kept_from', []) -%}
-  {%- set streams = config.get('kept_files', []) -%}
+  {%- set added = 'kept.' ~ me ~ '__added' -%}
   {%- set parts = sql.split('/*keys') -%}
   {%- set keys = parts[1].split('keys*/')[0] if parts | length > 1 else none -%}
   {%- set rows = parts[0] ~ parts[1].split('keys*/')[1] if keys else sql -%}
@@ -91,149 +94,218 @@
   {%- for parent in model.depends_on.nodes if graph.nodes[parent] and graph.nodes[parent].resource_type == 'seed' -%}
     {%- do seeds.append(graph.nodes[parent].checksum.checksum) -%}
   {%- endfor -%}
-  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join) -%}
+  {%- set tested = tested_key() -%}
+  {%- set code = local_md5(sql.replace(as_of(), 'as_of') ~ seeds | join ~ model.contract.checksum ~ tested) -%}
 
-  {%- set known = run_query(
-    "select version, logged_from, code = '" ~ code ~ "' and as_of <= " ~ as_of() ~ " from kept.states where model = '" ~ me ~ "'"
-  ).rows -%}
-  {%- set version = known[0][0] | int if known else 0 -%}
-  {%- set is_there = run_query(
-    "select count(*) from duckdb_tables() where schema_name = '" ~ relation.schema ~ "' and table_name = '"
-    ~ relation.identifier ~ "'"
-  ).rows[0][0] > 0 -%}
-  {%- set unread = namespace(any=false) -%}
-  {%- for input in inputs -%}
-    {%- set covered = run_query(
-      "select count(*) from kept.inputs as i inner join kept.states as s on i.input = s.model "
-      ~ "where i.model = '" ~ me ~ "' and i.input = '" ~ input ~ "' and i.version >= s.logged_from"
-    ).rows[0][0] -%}
-    {%- if not covered -%}{%- set unread.any = true -%}{%- endif -%}
-  {%- endfor -%}
-  {%- set is_day = known and known[0][2] and is_there and not unread.any and not should_full_refresh() -%}
-  {%- for stream in streams -%}{% do list_raw_files(me, stream) %}{%- endfor -%}
-
+  {%- set known = run_query(what_is_known(relation, code, keys)).rows -%}
+  {%- set is_day = known and known[0][1] and not should_full_refresh() -%}
   {%- if is_day -%}
-    {%- set changed = log_changes(relation, rows, keys, log, version + 1) -%}
-    {%- set version = version + (1 if changed else 0) -%}
-    {%- set logged_from = [known[0][1] | int, version - 7] | max -%}
-    {% do run_query("delete from " ~ log ~ " where version <= " ~ logged_from) %}
-  {%- else -%}
-    {%- set version = version + 1 -%}
-    {%- set logged_from = version -%}
-    {% call statement('main') -%}
-      create or replace table {{ relation }} as (
-        {{ rows }}
-      )
+    {%- set version = known[0][0] | int -%}
+    {%- set is_touched = not keys or run_query(find_keys(keys)).rows[0][0] > 0 -%}
+    {% call statement('main', fetch_result=True) -%}
+      {%- if is_touched %}{{ exchange_rows(relation, rows, keys, log, version + 1, tested) }}{% endif %}
+      update kept.states set as_of = {{ as_of() }}, logged_from = greatest(logged_from, version - 7) where model = '{{ me }}';
+      delete from {{ log }} where version <= (select logged_from from kept.states where model = '{{ me }}');
+      {%- if tested %}
+      delete from {{ added }} where _version <= (select logged_from from kept.states where model = '{{ me }}');
+      {%- endif %}
+      {{ note_what_was_read() }}
+      {%- if keys %}
+      drop table keys_{{ me }};
+      {%- endif %}
+      select version from kept.states where model = '{{ me }}'
     {%- endcall %}
-    {% do run_query(
-      "create or replace table " ~ log ~ " as select *, cast(0 as bigint) as version, false as is_gone from "
-      ~ relation ~ " where false"
-    ) %}
+    {{ return(load_result('main')['data'][0][0] | int) }}
   {%- endif -%}
 
-  {% do run_query("delete from kept.states where model = '" ~ me ~ "'") %}
-  {% do run_query(
-    "insert into kept.states values ('" ~ me ~ "', '" ~ code ~ "', " ~ version ~ ", " ~ logged_from ~ ", " ~ as_of() ~ ")"
-  ) %}
-  {% do run_query("delete from kept.inputs where model = '" ~ me ~ "'") %}
-  {%- for input in inputs -%}
-    {% do run_query(
-      "insert into kept.inputs select '" ~ me ~ "', model, version from kept.states where model = '" ~ input ~ "'"
-    ) %}
-  {%- endfor -%}
-  {%- for stream in streams -%}
-    {%- set listed = 'listed_' ~ stream.replace('.', '_') ~ '_' ~ me -%}
-    {% do run_query("delete from kept.files where model = '" ~ me ~ "' and stream = '" ~ stream ~ "'") %}
-    {% do run_query("insert into kept.files select '" ~ me ~ "', '" ~ stream ~ "', * from " ~ listed) %}
-  {%- endfor -%}
+  {%- if config.get('contract').enforced -%}
+    {{ get_assert_columns_equivalent(compiled_code) }}
+  {%- endif -%}
+  {%- set version = (known[0][0] | int if known else 0) + 1 -%}
+  {% call statement('main') -%}
+    create or replace table {{ relation }} as (
+      {{ rows }}
+    );
+    create or replace table {{ log }} as
+    select *, cast(0 as bigint) as version, false as is_gone from {{ relation }} where false;
+    {%- if tested %}
+    create or replace table {{ added }} as
+    select cast(0 as bigint) as _version{% for column in tested %}, {{ column }} as _key{{ loop.index }}{% endfor %}
+    from {{ relation }} where false;
+    {%- endif %}
+    delete from kept.states where model = '{{ me }}';
+    insert into kept.states values ('{{ me }}', '{{ code }}', {{ version }}, {{ version }}, {{ as_of() }});
+    {{ note_what_was_read() }}
+  {%- endcall %}
   {{ return(version) }}
 {% endmacro %}
 
+{# The version that stands, and whether this build may go on from it. Lists the raw streams' files on the way. #}
+{% macro what_is_known(relation, code, keys) %}
+  {%- set me = this.identifier -%}
+  {%- set inputs = config.get('kept_from', []) -%}
+  {%- for stream in config.get('kept_files', []) %}{{ list_raw_files(stream) }}{% endfor %}
+  select
+    version,
+    code = '{{ code }}'
+    and as_of <= {{ as_of() }}
+    and (
+      select count(*) from duckdb_tables()
+      where schema_name = '{{ relation.schema }}' and table_name = '{{ relation.identifier }}'
+    ) > 0
+    {%- if inputs %}
+    and (
+      select count(*)
+      from kept.inputs as i inner join kept.states as s on i.input = s.model
+      where i.model = '{{ me }}' and i.input in ('{{ inputs | join("', '") }}') and i.version >= s.logged_from
+    ) = {{ inputs | length }}
+    {%- endif %}
+    {%- for stream in config.get('kept_files', []) if "getvariable('new_" in (keys or '') %}
+    {#- `new_rows` cannot say whose rows went with a file #}
+    and not exists (
+      select * from changed_{{ mark_of(stream) }}
+      where file in (select file from kept.files where model = '{{ me }}') and file not like '%/schema.parquet'
+    )
+    {%- endfor %}
+  from kept.states
+  where model = '{{ me }}'
+{% endmacro %}
+
+{% macro mark_of(stream) %}{{ return(stream.replace('.', '_') ~ '_' ~ this.identifier) }}{% endmacro %}
+
 {# The raw stream's files now, and which of them were not read in this form before. #}
-{% macro list_raw_files(me, stream) %}
-  {%- set source_name, identifier = stream.split('.') -%}
-  {%- set mark = source_name ~ '_' ~ identifier ~ '_' ~ me -%}
-  {%- set folder = lake_root() ~ '/' ~ source_name.replace('raw_', 'raw/', 1) ~ '/' ~ identifier -%}
-  {% do run_query(
-    "create or replace temp table listed_" ~ mark ~ " as select filename as file, size, last_modified as changed_at "
-    ~ "from read_blob('" ~ folder ~ "/*.parquet')"
-  ) %}
-  {% do run_query(
-    "create or replace temp table changed_" ~ mark ~ " as select distinct file from ("
-    ~ "(select file, size, changed_at from listed_" ~ mark ~ " except select file, size, changed_at from kept.files where model = '"
-    ~ me ~ "' and stream = '" ~ stream ~ "') union all (select file, size, changed_at from kept.files where model = '"
-    ~ me ~ "' and stream = '" ~ stream ~ "' except select file, size, changed_at from listed_" ~ mark ~ "))"
-  ) %}
-  {#- the empty file that every stream has stands for no file at all, which read_parquet refuses -#}
-  {% do run_query(
-    "set variable new_" ~ mark ~ " = (select list(file) from (select file from changed_" ~ mark
-    ~ " where file in (select file from listed_" ~ mark ~ ") union select '" ~ folder ~ "/schema.parquet'))"
-  ) %}
+{% macro list_raw_files(stream) %}
+  {%- set mark = mark_of(stream) -%}
+  {%- set folder = lake_root() ~ '/' ~ stream.replace('raw_', 'raw/', 1).replace('.', '/') -%}
+  {%- set noted -%}
+    select file, size, changed_at from kept.files where model = '{{ this.identifier }}' and stream = '{{ stream }}'
+  {%- endset -%}
+  create or replace temp table listed_{{ mark }} as
+  select filename as file, size, last_modified as changed_at from read_blob('{{ folder }}/*.parquet');
+  create or replace temp table changed_{{ mark }} as
+  select distinct file from ((from listed_{{ mark }} except {{ noted }}) union all ({{ noted }} except from listed_{{ mark }}));
+  {#- the empty file that every stream has stands for no file at all, which read_parquet refuses #}
+  set variable new_{{ mark }} = (
+    select list(file) from (
+      select file from changed_{{ mark }} where file in (select file from listed_{{ mark }})
+      union select '{{ folder }}/schema.parquet'
+    )
+  );
+{% endmacro %}
+
+{% macro find_keys(keys) %}
+  create or replace temp table keys_{{ this.identifier }} as
+  select distinct key from ({{ keys }}) as found (key) where key is not null;
+  select count(*) from keys_{{ this.identifier }}
 {% endmacro %}
 
 {# Exchange what differs for the keys that may have changed, and log both versions of it. #}
-{% macro log_changes(relation, rows, keys, log, version) %}
+{% macro exchange_rows(relation, rows, keys, log, version, tested) %}
   {%- set me = this.identifier -%}
   {%- set key = config.get('kept_by') -%}
-  {%- set among = "select key from keys_" ~ me -%}
-  {%- if keys -%}
-    {% do run_query(
-      "create or replace temp table keys_" ~ me ~ " as select distinct key from (" ~ keys ~ ") as found (key) where key is not null"
-    ) %}
-    {%- set pieces = [] -%}
-    {%- for piece in rows.split('/*<*/') -%}
-      {%- if loop.first -%}
-        {%- do pieces.append(piece) -%}
-      {%- else -%}
-        {%- set ended = piece.split('/*>', 1) -%}
-        {%- set closed = ended[1].split('*/', 1) -%}
-        {%- do pieces.append(
-          "(select * from " ~ ended[0] ~ " where " ~ closed[0] ~ " in (" ~ among ~ "))" ~ closed[1]
-        ) -%}
-      {%- endif -%}
-    {%- endfor -%}
-    {%- set rows = pieces | join('') -%}
-  {%- endif -%}
-  {%- set where = (" where " ~ key ~ " in (" ~ among ~ ")") if keys else "" -%}
-  {% call statement('main') -%}
-    create or replace temp table fresh_{{ me }} as (
-      {{ rows }}
-    )
-  {%- endcall %}
-  {% do run_query(
-    "create or replace temp table hashed_" ~ me ~ " as select rowid as place, hash(f) as digest from fresh_" ~ me ~ " as f"
-  ) %}
-  {% do run_query(
-    "create or replace temp table stale_" ~ me ~ " as select rowid as place, hash(t) as digest from " ~ relation ~ " as t" ~ where
-  ) %}
-  {% do run_query(
-    "create or replace temp table gone_" ~ me ~ " as select place from stale_" ~ me
-    ~ " where digest not in (select digest from hashed_" ~ me ~ ")"
-  ) %}
-  {% do run_query(
-    "create or replace temp table added_" ~ me ~ " as select place from hashed_" ~ me
-    ~ " where digest not in (select digest from stale_" ~ me ~ ")"
-  ) %}
   {%- set logged = config.get('kept_log', true) -%}
-  {%- if logged -%}
-  {% do run_query(
-    "insert into " ~ log ~ " select *, " ~ version ~ ", true from " ~ relation ~ " where rowid in (select place from gone_" ~ me ~ ") and "
-    ~ logged
-  ) %}
-  {% do run_query(
-    "insert into " ~ log ~ " select *, " ~ version ~ ", false from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me
-    ~ ") and " ~ logged
-  ) %}
-  {%- endif -%}
-  {%- set count = run_query("select (select count(*) from gone_" ~ me ~ ") + (select count(*) from added_" ~ me ~ ")").rows[0][0] -%}
-  {% do run_query("delete from " ~ relation ~ " where rowid in (select place from gone_" ~ me ~ ")") %}
-  {% do run_query(
-    "insert into " ~ relation ~ " select * from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")"
-  ) %}
-  {%- for name in ['fresh', 'hashed', 'stale', 'gone', 'added'] + (['keys'] if keys else []) -%}
-    {% do run_query("drop table " ~ name ~ "_" ~ me) %}
+  {#- rows without a tested key may be there several times -#}
+  {%- set digest = 'hash(t)' if tested else 'hash(hash(t), row_number() over (partition by hash(t)))' -%}
+  {%- set among = "(select key from keys_" ~ me ~ ")" -%}
+  {%- set pieces = [] -%}
+  {%- for piece in rows.split('/*<*/') -%}
+    {%- if loop.first or not keys -%}
+      {%- do pieces.append(piece) -%}
+    {%- else -%}
+      {%- set ended = piece.split('/*>', 1) -%}
+      {%- set closed = ended[1].split('*/', 1) -%}
+      {%- do pieces.append("(select * from " ~ ended[0] ~ " where " ~ closed[0] ~ " in " ~ among ~ ")" ~ closed[1]) -%}
+    {%- endif -%}
+  {%- endfor %}
+  create or replace temp table fresh_{{ me }} as (
+    {{ pieces | join }}
+  );
+  create or replace temp table hashed_{{ me }} as select rowid as place, {{ digest }} as digest from fresh_{{ me }} as t;
+  {#- the rows of a few keys are held, which saves reading the table for the log once more #}
+  create or replace temp table stale_{{ me }} as
+  select rowid as place, {{ digest }} as digest{% if keys and logged %}, case when {{ logged }} then t end as held{% endif %}
+  from {{ relation }} as t
+  {%- if keys %} where {{ key }} in {{ among }}{% endif %};
+  create or replace temp table gone_{{ me }} as
+  select place from stale_{{ me }} where digest not in (select digest from hashed_{{ me }});
+  create or replace temp table added_{{ me }} as
+  select place from hashed_{{ me }} where digest not in (select digest from stale_{{ me }});
+  {%- if logged %}
+  insert into {{ log }} select *, {{ version }}, true from
+  {%- if keys %} (select unnest(held) from stale_{{ me }} where place in (select place from gone_{{ me }}))
+  {%- else %} (select * from {{ relation }} where rowid in (select place from gone_{{ me }})){% endif %} as gone
+  where {{ logged }};
+  insert into {{ log }} select *, {{ version }}, false from fresh_{{ me }}
+  where rowid in (select place from added_{{ me }}) and {{ logged }};
+  {%- endif %}
+  {%- if tested %}
+  insert into kept.{{ me }}__added select {{ version }}, {{ tested | join(', ') }} from fresh_{{ me }}
+  where rowid in (select place from added_{{ me }});
+  {%- endif %}
+  delete from {{ relation }} where rowid in (select place from gone_{{ me }});
+  insert into {{ relation }} select * from fresh_{{ me }} where rowid in (select place from added_{{ me }});
+  update kept.states set version = {{ version }}
+  where model = '{{ me }}' and exists (from gone_{{ me }} union all from added_{{ me }});
+  {%- for name in ['fresh', 'hashed', 'stale', 'gone', 'added'] %}
+  drop table {{ name }}_{{ me }};
+  {%- endfor %}
+{% endmacro %}
+
+{# How far the logs and the raw files are read with this build. #}
+{% macro note_what_was_read() %}
+  {%- set me = this.identifier -%}
+  {%- set inputs = config.get('kept_from', []) -%}
+  {%- if inputs %}
+  delete from kept.inputs where model = '{{ me }}';
+  insert into kept.inputs
+  select '{{ me }}', model, version from kept.states where model in ('{{ inputs | join("', '") }}');
+  {%- endif %}
+  {%- for stream in config.get('kept_files', []) %}
+  delete from kept.files where model = '{{ me }}' and stream = '{{ stream }}';
+  insert into kept.files select '{{ me }}', '{{ stream }}', * from listed_{{ mark_of(stream) }};
+  {%- endfor %}
+{% endmacro %}
+
+{# The columns that is_key tests of this model; none has no such test. #}
+{% macro tested_key() %}
+  {%- for test in graph.nodes.values() if test.attached_node == model.unique_id and test.test_metadata.name == 'is_key' -%}
+    {{ return(test.test_metadata.kwargs.columns) }}
   {%- endfor -%}
-  {{ return(count) }}
+  {{ return(none) }}
+{% endmacro %}
+
+{# At the end of a build: the versions of kept models whose key was found to be one. #}
+{% macro note_proven_keys(results) %}
+  {%- set models = [] -%}
+  {%- for result in results if result.status == 'pass' and result.failures == 0 and result.node.attached_node -%}
+    {%- set tested = graph.nodes[result.node.attached_node] -%}
+    {%- if result.node.test_metadata.name == 'is_key' and not result.node.config.where and tested.config.kept_by -%}
+      {%- do models.append("('" ~ tested.name ~ "', '" ~ tested.config.materialized ~ "')") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if models and flags.WHICH == 'build' -%}
+    {% call statement() -%}
+      create or replace temp table proven as select * from (values {{ models | join(', ') }}) as p (model, materialized);
+      delete from kept.proven where model in (select model from proven);
+      insert into kept.proven
+      select model, version from kept.states where model in (select model from proven where materialized = 'kept')
+      union all
+      select model, version from kept.marts where model in (select model from proven where materialized = 'mart')
+    {%- endcall %}
+    {% do adapter.commit() %}
+  {%- endif -%}
+{% endmacro %}
+
+{# The version of a kept model whose key is proven, when all rows that were added since then are known; else none. #}
+{% macro proven_version(relation) %}
+  {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ relation.identifier] if execute -%}
+  {%- if node and node.config.kept_by and target.type == 'duckdb' and flags.WHICH == 'build' -%}
+    {{ return(run_query(
+      "select max(p.version) from kept.proven as p inner join kept.states as s on p.model = s.model "
+      ~ "where p.model = '" ~ relation.identifier ~ "' and p.version >= s.logged_from"
+    ).rows[0][0]) }}
+  {%- endif -%}
+  {{ return(none) }}
 {% endmacro %}
 
 {% materialization kept, adapter='duckdb' %}

@@ -7,60 +7,49 @@
   {%- set final = folder ~ '/data.parquet' -%}
   {%- set is_local = '://' not in folder -%}
   {%- set aside = (writing_root() ~ '/marts.' ~ this.identifier ~ '.parquet') if is_local else final -%}
+  {%- set is_kept = config.get('kept_by') is not none -%}
+  {%- set is_contracted = config.get('contract').enforced -%}
+  {%- set wanted = get_select_subquery(compiled_code) if is_contracted else compiled_code -%}
+  {%- set is_view = existing_relation is not none and existing_relation.type == 'view' -%}
+  {%- set is_published = false -%}
 
   {{ run_hooks(pre_hooks) }}
 
-  {%- if config.get('contract').enforced -%}
-    {{ get_assert_columns_equivalent(compiled_code) }}
-    {%- set wanted = get_select_subquery(compiled_code) -%}
-  {%- else -%}
-    {%- set wanted = compiled_code -%}
-  {%- endif -%}
-
   {#- a mart that keeps its rows is a table of its own first; the file is written when that has changed -#}
-  {%- set is_kept = config.get('kept_by') is not none -%}
-  {%- set kept_relation = api.Relation.create(database=this.database, schema='kept', identifier=this.identifier, type='table') -%}
-  {%- set is_published = false -%}
   {%- if is_kept -%}
+    {%- set kept_relation = api.Relation.create(database=this.database, schema='kept', identifier=this.identifier, type='table') -%}
     {%- set version = keep(kept_relation, wanted) -%}
     {% do adapter.commit() %}
-    {%- set is_published = run_query(
-      "select count(*) from kept.published where model = '" ~ this.identifier ~ "' and version = " ~ version
-    ).rows[0][0] > 0 and run_query("select count(*) from glob('" ~ final ~ "')").rows[0][0] > 0 -%}
     {%- set wanted = 'select * from ' ~ kept_relation -%}
+    {%- set is_published = is_view and run_query(
+      "select count(*) from kept.marts where model = '" ~ this.identifier ~ "' and file = '" ~ final ~ "' and version = "
+      ~ version ~ " and (select count(*) from glob('" ~ final ~ "')) > 0"
+    ).rows[0][0] > 0 -%}
+  {%- elif is_contracted -%}
+    {{ get_assert_columns_equivalent(compiled_code) }}
   {%- endif -%}
 
-  {%- if is_local -%}
-    {% call statement('make_folders') -%}
-      select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}')
-    {%- endcall %}
-  {%- endif -%}
-  {%- if is_published -%}
-    {% call statement('main') -%}select 'unchanged'{%- endcall %}
-  {%- else -%}
+  {%- if not is_published -%}
+    {%- if existing_relation is not none and not is_view -%}
+      {% do adapter.drop_relation(existing_relation) %}
+    {%- endif -%}
     {% call statement('main') -%}
+      {%- if is_local %}
+      select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}');
+      {%- endif %}
       copy ({{ wanted }}) to '{{ aside }}'
-      (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false)
+      (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false);
+      {%- if is_local %}
+      select publish_file('{{ aside }}', '{{ final }}');
+      {%- endif %}
+      {%- if is_kept %}
+      delete from kept.marts where model = '{{ this.identifier }}';
+      insert into kept.marts values ('{{ this.identifier }}', '{{ final }}', {{ version }});
+      {%- endif %}
+      {#- a table is read three times as fast as its file #}
+      create or replace view {{ target_relation }} as {{ wanted if is_kept else "select * from read_parquet('" ~ final ~ "')" }}
     {%- endcall %}
-    {%- if is_local -%}
-      {% call statement('publish') -%}
-        select publish_file('{{ aside }}', '{{ final }}')
-      {%- endcall %}
-    {%- endif -%}
-    {%- if is_kept -%}
-      {% do run_query("delete from kept.published where model = '" ~ this.identifier ~ "'") %}
-      {% do run_query("insert into kept.published values ('" ~ this.identifier ~ "', " ~ version ~ ")") %}
-    {%- endif -%}
   {%- endif -%}
-
-  {%- if existing_relation is not none and existing_relation.type != 'view' -%}
-    {% do adapter.drop_relation(existing_relation) %}
-  {%- endif -%}
-  {#- the table is read three times as fast as the file -#}
-  {% call statement('create_view') -%}
-    create or replace view {{ target_relation }} as
-    select * from {{ kept_relation if is_kept else "read_parquet('" ~ final ~ "')" }}
-  {%- endcall %}
 
   {{ run_hooks(post_hooks) }}
   {% do adapter.commit() %}

@@ -29,6 +29,12 @@ def frame(sql: str) -> pd.DataFrame:
         return connection.execute(sql).df()
 
 
+def steps_ago(moments: "pd.Series[pd.Timestamp]") -> "pd.Series[int]":
+    """How many of the midnights that come every 30 days since 1970 lie between each moment and the clock."""
+    cell, epoch = pd.Timedelta(days=30), pd.Timestamp(0)
+    return (epoch - moments) // cell - (epoch - NOW) // cell
+
+
 @pytest.fixture(scope="module")
 def profile(lake: Path) -> pd.DataFrame:
     return frame(f"SELECT * FROM {mart(lake, 'customer_360')}").set_index("customer_id").sort_index()
@@ -82,7 +88,7 @@ def lines(world: World, orders: pd.DataFrame) -> pd.DataFrame:
     lines["left"] = np.where(lines.kept, lines.current_quantity, 0)
     lines["net"] = (lines.left * lines.discounted_unit_price).round(2)
     lines["list"] = lines.left * lines.original_unit_price
-    steps = (NOW - lines.created_at) // pd.Timedelta(days=30)
+    steps = steps_ago(lines.created_at)
     lines["weight"] = np.where(steps < 24, (0.5 ** (steps / 3)).round(6), 0.0)
     return lines
 
@@ -200,7 +206,7 @@ def test_affinities(lake: Path, world: World, profile: pd.DataFrame, lines: pd.D
         FROM '{world.path("ga4_events")}' WHERE event_name IN ('view_item', 'add_to_cart')""")
     looks = looks.merge(visits[["session", "customer"]], on="session").dropna(subset=["category"])
     looks["category"] = looks.category.str.replace(r" +", " ", regex=True)
-    steps = (NOW - looks["at"]) // pd.Timedelta(days=30)
+    steps = steps_ago(looks["at"])
     looks["weight"] = (0.5 ** (steps / 3)).round(6) * looks.event_name.map({"view_item": 1, "add_to_cart": 2})
     bought = lines[lines.left > 0]
     score = bought.groupby(["customer", "category"]).weight.sum().mul(4)

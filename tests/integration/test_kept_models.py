@@ -146,3 +146,24 @@ def test_every_input_of_a_kept_model_is_kept_and_named(built: Path) -> None:
         inputs = {parent["name"] for parent in parents if parent["resource_type"] == "model"}
         assert inputs == set(node["config"].get("kept_from", ())), name
         assert inputs <= kept.keys(), f"{name} reads {inputs - kept.keys()}, which has no log"
+
+
+def test_a_key_that_comes_twice_is_found_whenever_it_came(lake: Path) -> None:
+    tested = ("--exclude-resource-type", "unit_test", "--indirect-selection", "cautious", "--select")
+    tested += ("stg_shopify__orders", "stg_shopify__order_lines")
+    dbt(lake, "build", *tested, as_of=moment(0))
+    # a new order with the line of an old one: nothing but what was added is looked at, and the old line is found
+    orders = lake / "raw/shopify/orders"
+    duckdb.sql(f"""
+        SELECT * REPLACE ('gid://shopify/Order/again' AS id) FROM '{min(orders.glob("2*.parquet"))}' LIMIT 1
+    """).write_parquet(str(orders / "29991231.parquet"))
+    for day in (1, 2):
+        with pytest.raises(AssertionError, match="is_key_stg_shopify__order_lines"):
+            dbt(lake, "build", *tested, as_of=moment(day))
+    # by itself the test looks at everything
+    (orders / "29991231.parquet").unlink()
+    dbt(lake, "build", *tested, as_of=moment(3))
+    with duckdb.connect(str(lake / "warehouse.duckdb")) as connection:
+        connection.execute("INSERT INTO staging.stg_shopify__orders FROM staging.stg_shopify__orders LIMIT 1")
+    with pytest.raises(AssertionError, match="is_key_stg_shopify__orders"):
+        dbt(lake, "test", *tested, as_of=moment(3))
