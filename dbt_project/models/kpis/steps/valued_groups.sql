@@ -11,7 +11,7 @@ with buyers as (
 ),
 
 members as (
-  select distinct
+  select
     segment,
     customer_id
   from {{ ref('segment_members') }}
