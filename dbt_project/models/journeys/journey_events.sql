@@ -28,5 +28,6 @@ select
   cause,
   event_id as cause_event_id,
   event_at as entered_at,
-  left_at
+  left_at,
+  row_number() over (partition by customer_id, category, from_stage, stage order by event_at asc) = 1 as is_first_move
 from changes

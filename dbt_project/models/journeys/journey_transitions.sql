@@ -11,7 +11,7 @@ select
   from_stage,
   to_stage,
   cast(count(*) as bigint) as transition_count,
-  cast(count(distinct customer_id) as bigint) as customer_count,
+  cast(sum(case when is_first_move then 1 else 0 end) as bigint) as customer_count,
   {{ ratio('sum(stage_seconds)', 'count(stage_seconds) * 86400') }} as mean_days,
   cast(median(stage_seconds) as double) / 86400 as median_days
 from moves

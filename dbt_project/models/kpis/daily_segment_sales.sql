@@ -1,5 +1,5 @@
 with members as (
-  select distinct
+  select
     segment,
     customer_id
   from {{ ref('segment_members') }}

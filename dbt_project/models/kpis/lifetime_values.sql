@@ -8,6 +8,16 @@ with valued as (
     sum(lifetime_value) as lifetime_value
   from {{ ref('valued_groups') }}
   group by dimension, member, currency
+  union all
+  select
+    'category',
+    category,
+    currency,
+    count(*),
+    sum(kept_order_count),
+    sum(lifetime_value)
+  from {{ ref('category_values') }}
+  group by category, currency
 ),
 
 -- what was paid to win them, where it was paid for a channel or a campaign

@@ -1,6 +1,13 @@
+{{ config(
+  materialized=kept_table(), kept_by='coalesce(identifier_value, record_id)', kept_from=['record_identifiers'],
+  kept_log=false
+) }}
+{% call keys_that_changed() %}
+select coalesce(identifier_value, record_id) from {{ changes_of('record_identifiers') }}
+{% endcall -%}
 -- what each identifier may link on its own account: the guards that look at one identifier at a time
 with identifiers as (
-  select * from {{ ref('record_identifiers') }}
+  select * from {{ rows_of('record_identifiers', 'coalesce(identifier_value, record_id)') }}
 ),
 
 closed as (

@@ -1,4 +1,4 @@
-{{ config(materialized=kept_table(), kept_by='order_id', kept_from=['order_lines'], kept_log=false) }}
+{{ config(materialized=kept_table(), kept_by='order_id', kept_from=['order_lines']) }}
 {% call keys_that_changed() %}
 select order_id from {{ changes_of('order_lines') }}
 {% endcall -%}
