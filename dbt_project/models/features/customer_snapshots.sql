@@ -22,7 +22,7 @@ select customer_id from {{ ref('orders') }}
 where order_id in (
   select order_id from {{ changes_of('stg_shopify__refunds') }} where refunded_at < {{ newest_past_snapshot() }}
 )
-{% for step in ['snapshot_visits', 'snapshot_carts', 'snapshot_emails', 'snapshot_consents'] %}
+{% for step in ['snapshot_orders', 'snapshot_visits', 'snapshot_carts', 'snapshot_emails', 'snapshot_consents'] %}
 union all
 select customer_id from {{ changes_of(step) }}
 {% endfor %}

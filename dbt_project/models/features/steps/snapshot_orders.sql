@@ -1,5 +1,6 @@
 {{ config(
-  materialized=kept_table(), kept_by=snapshot_key(), kept_from=['snapshot_dates', 'order_facts'], kept_log=false
+  materialized=kept_table(), kept_by=snapshot_key(), kept_from=['snapshot_dates', 'order_facts'],
+  kept_log=past_snapshots()
 ) }}
 {% call keys_that_changed() %}
 select 'clock'
