@@ -1,5 +1,5 @@
 {{ config(kept_by=snapshot_key(), kept_from=[
-  'snapshot_dates', 'largest_categories', 'customer_snapshots', 'customer_categories', 'stg_ga4__items', 'sessions'
+  'largest_categories', 'customer_snapshots', 'customer_categories', 'stg_ga4__items', 'sessions'
 ], kept_log=false) }}
 {#- another choice of categories at a date is other rows for everybody -#}
 {% call keys_that_changed() %}
