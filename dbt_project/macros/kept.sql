@@ -71,7 +71,8 @@
     create table if not exists kept.inputs (model varchar, input varchar, version bigint);
     create table if not exists kept.files
     (model varchar, stream varchar, file varchar, size bigint, changed_at timestamptz);
-    create table if not exists kept.marts (model varchar, file varchar, version bigint)
+    create table if not exists kept.marts
+    (model varchar, version bigint, file varchar, size bigint, changed_at timestamptz)
   {%- endcall %}
   {% do adapter.commit() %}
   {% endif %}

@@ -21,9 +21,11 @@
     {%- set version = keep(kept_relation, wanted) -%}
     {% do adapter.commit() %}
     {%- set wanted = 'select * from ' ~ kept_relation -%}
-    {%- set is_published = is_view and run_query(
-      "select count(*) from kept.marts where model = '" ~ this.identifier ~ "' and file = '" ~ final ~ "' and version = "
-      ~ version ~ " and (select count(*) from glob('" ~ final ~ "')) > 0"
+    {#- the very file that was written then, not one that somebody has put back -#}
+    {%- set is_published = is_view and run_query("select count(*) from glob('" ~ final ~ "')").rows[0][0] > 0 and run_query(
+      "select count(*) from kept.marts as m inner join read_blob('" ~ final ~ "') as f "
+      ~ "on m.file = f.filename and m.size = f.size and m.changed_at = f.last_modified "
+      ~ "where m.model = '" ~ this.identifier ~ "' and m.version = " ~ version
     ).rows[0][0] > 0 -%}
   {%- elif is_contracted -%}
     {{ get_assert_columns_equivalent(compiled_code) }}
@@ -48,7 +50,8 @@
       {%- endif %}
       {%- if is_kept %}
       delete from kept.marts where model = '{{ this.identifier }}';
-      insert into kept.marts values ('{{ this.identifier }}', '{{ final }}', {{ version }});
+      insert into kept.marts
+      select '{{ this.identifier }}', {{ version }}, filename, size, last_modified from read_blob('{{ final }}');
       {%- endif %}
       {#- the table is read three times as fast as the file #}
       create or replace view {{ target_relation }} as
