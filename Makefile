@@ -58,7 +58,7 @@ sql:
 	cd dbt_project && ../$(BIN)/dbt --quiet parse --no-partial-parse --warn-error-options '{"error": ["Deprecations"]}'
 
 parity: $(VENV)/.test ## build the same models on Spark and compare every mart with DuckDB
-	$(BIN)/python -m tests.parity
+	$(BIN)/python -m tests.parity $(PARITY)
 
 soak: $(VENV)/.test ## a dozen seeded kills, each followed by one clean run (bench/soak.py does 200)
 	$(BIN)/python bench/soak.py --kills 12
