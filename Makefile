@@ -9,7 +9,7 @@ UV_PIN := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test quick lint types sql parity soak bench clean lock
+.PHONY: help demo report ui test quick lint types sql parity soak bench clean lock
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ $(VENV)/.test: requirements-test.txt $(VENV)/.run
 
 demo: $(VENV)/.run ## run the whole loop on the sandbox shop and print what happened
 	$(BIN)/python -m orchestration.demo
+
+report: $(VENV)/.run ## one page about the shop for marketers, from the lake's marts
+	$(BIN)/python -m orchestration.report
 
 ui: $(VENV)/.run ## Dagster's UI on the same definitions, sandbox running
 	$(BIN)/python -m orchestration.ui
@@ -55,7 +58,7 @@ sql:
 	cd dbt_project && ../$(BIN)/dbt --quiet parse --no-partial-parse --warn-error-options '{"error": ["Deprecations"]}'
 
 parity: $(VENV)/.test ## build the same models on Spark and compare every mart with DuckDB
-	$(BIN)/python -m tests.parity
+	$(BIN)/python -m tests.parity $(PARITY)
 
 soak: $(VENV)/.test ## a dozen seeded kills, each followed by one clean run (bench/soak.py does 200)
 	$(BIN)/python bench/soak.py --kills 12

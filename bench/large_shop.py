@@ -80,22 +80,25 @@ def write_shop(lake: Lake, size: Size, tell: Told) -> None:
             writer.copy_day(START + timedelta(days=day), day * a_day, a_day, size)
 
 
-def write_day(lake: Lake, size: Size, tell: Told) -> None:
-    """The day after: a hundredth of the customers and orders, new and changed alike, and one day's events."""
+def write_day(lake: Lake, size: Size, tell: Told, day: int = 0) -> None:
+    """The `day`-th day after the year: a hundredth of customers and orders, new and changed, and one day's events."""
     changed = fresh = int(size.customers * CHANGED_SHARE / 2)
-    some = f"(SELECT pick('changed', i, {size.customers}) FROM range(0, {changed}) AS t (i) GROUP BY 1)"
+    at = NOW + timedelta(days=day)
+    some = f"(SELECT pick('changed {day}', i, {size.customers}) FROM range(0, {changed}) AS t (i) GROUP BY 1)"
     with lake.connect() as connection:
-        writer = Writer(connection, lake, tell)
-        new = f"range({size.customers}, {size.customers + fresh})"
-        for rows in (some, new):
-            writer.copy("shopify/customers", customers(rows, NOW), changed)
-            writer.copy("hubspot/contacts", contacts(rows, NOW), changed)
+        writer = Writer(connection, lake, tell, landed_at=at + timedelta(hours=26))
+        first = size.customers + day * fresh
+        for rows in (some, f"range({first}, {first + fresh})"):
+            writer.copy("shopify/customers", customers(rows, at), changed)
+            writer.copy("hubspot/contacts", contacts(rows, at), changed)
         a_day = size.orders // 200
-        grown = Size(size.customers + fresh)
-        writer.copy("shopify/orders", orders(f"range({size.orders}, {size.orders + a_day})", grown, NOW, 1), a_day)
-        again = f"(SELECT pick('again', i, {size.orders}) FROM range(0, {a_day}) AS t (i) GROUP BY 1)"
-        writer.copy("shopify/orders", orders(again, size, START, DAYS, changed_at=NOW), a_day)
-        writer.copy_day(NOW, size.events, int(size.events * CHANGED_SHARE), grown)
+        grown = Size(first + fresh)
+        first = size.orders + day * a_day
+        writer.copy("shopify/orders", orders(f"range({first}, {first + a_day})", grown, at, 1), a_day)
+        again = f"(SELECT pick('again {day}', i, {size.orders}) FROM range(0, {a_day}) AS t (i) GROUP BY 1)"
+        writer.copy("shopify/orders", orders(again, size, START, DAYS, changed_at=at), a_day)
+        events_a_day = int(size.events * CHANGED_SHARE)
+        writer.copy_day(at, size.events + day * events_a_day, events_a_day, grown)
 
 
 def parts(total: int) -> Iterator[tuple[int, int]]:
@@ -106,8 +109,10 @@ def parts(total: int) -> Iterator[tuple[int, int]]:
 class Writer:
     """Commits queries as raw files, with every declared column in place and the columns that landing adds."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, lake: Lake, tell: Told) -> None:
-        self.connection, self.lake, self.tell = connection, lake, tell
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, lake: Lake, tell: Told, landed_at: datetime = NOW
+    ) -> None:
+        self.connection, self.lake, self.tell, self.landed_at = connection, lake, tell, landed_at
         connection.execute(MACROS)
         self.types: Mapping[str, Mapping[str, str]] = {
             f"{source.name}/{stream.name}": dict(stream.types) | dict(LANDING_COLUMNS)
@@ -121,7 +126,7 @@ class Writer:
         types = self.types[stream]
         landing = {
             "_extra": "NULL",
-            "_landed_at": f"TIMESTAMP '{NOW}'",
+            "_landed_at": f"TIMESTAMP '{self.landed_at}'",
             "_is_deleted": "false",
             "_row_hash": "md5(CAST(row AS VARCHAR))",
         }

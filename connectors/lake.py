@@ -80,8 +80,12 @@ class Lake:
 
     def write_json(self, path: str, content: Any) -> None:
         """Replace one small JSON file at once; readers see the old or the new text."""
+        self.write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def write_text(self, path: str, content: str) -> None:
+        """Replace one text file at once."""
         with self._written_aside(self.path(path)) as aside:
-            Path(aside).write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
+            Path(aside).write_text(content, "utf-8")
 
     def read_json(self, path: str) -> Any:
         """The content of a JSON file; FileNotFoundError when there is none."""

@@ -7,6 +7,7 @@ calibrating, judging, storing and scoring are written once around it.
     result = ml.score("churn", {"customer_snapshots": path}, models_dir, out)    # Parquet to Parquet, in batches
     ml.empty_scores("churn", path)                                               # the schema alone
     ml.card_in_use("churn", models_dir)                                          # the model that scores now, or None
+    ml.cluster(path, models_dir, out)                                            # clusters of alike customers, named
 
 Paths are files or folders of Parquet, local or any fsspec URL; `out` is a local file that the caller publishes. Nothing
 here asks the machine for the time: every time is an as-of time of the snapshots. Scikit-learn is imported when a model
@@ -20,6 +21,7 @@ from ml.declaration import Model, Target
 from ml.models import MODELS
 
 if TYPE_CHECKING:
+    from ml.behaviour import ClusterCard, cluster, empty_clusters
     from ml.card import ModelCard
     from ml.scoring import Scored, empty_scores, score
     from ml.snapshots import SnapshotError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODELS",
+    "ClusterCard",
     "Model",
     "ModelCard",
     "Scored",
@@ -35,17 +38,22 @@ __all__ = [
     "StoreError",
     "Target",
     "card_in_use",
+    "cluster",
+    "empty_clusters",
     "empty_scores",
     "score",
     "train",
 ]
 
 _HOMES = {
+    "ClusterCard": "behaviour",
     "ModelCard": "card",
     "Scored": "scoring",
     "SnapshotError": "snapshots",
     "StoreError": "store",
     "card_in_use": "store",
+    "cluster": "behaviour",
+    "empty_clusters": "behaviour",
     "empty_scores": "scoring",
     "score": "scoring",
     "train": "training",

@@ -70,9 +70,7 @@ def score(
         return Scored(rows=0, version=None, as_of=None)
     stored = store.load(version)
     schema = schema_of(declared)
-    as_ofs = {
-        target.table: newest_as_of(open_snapshots(snapshots[target.table]), target) for target in declared.targets
-    }
+    as_ofs = {target.table: newest_as_of(open_snapshots(snapshots[target.table])) for target in declared.targets}
     if len(set(as_ofs.values())) > 1:
         stated = ", ".join(f"{table} {as_of}" for table, as_of in as_ofs.items())
         raise SnapshotError(f"the snapshots end at different times ({stated}); build them in one dbt run")

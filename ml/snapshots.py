@@ -106,7 +106,7 @@ def windows_of(dataset: ds.Dataset, target: Target) -> list[Window]:
     return windows
 
 
-def newest_as_of(dataset: ds.Dataset, target: Target) -> datetime | None:
+def newest_as_of(dataset: ds.Dataset) -> datetime | None:
     """The newest as-of time in the table; None when it has no rows."""
     newest: datetime | None = None
     for batch in dataset.to_batches(columns=["as_of"], batch_size=BATCH_ROWS):

@@ -8,10 +8,11 @@ import os
 import pickle
 import tempfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -44,6 +45,18 @@ class Fitted:
     texts: dict[str, frozenset[str]]
 
 
+class StoredCard(Protocol):
+    """What the store needs of a card: its version, the versions that must be kept beside it, and its JSON."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def in_use(self) -> str | None: ...
+    @property
+    def compared_with(self) -> str | None: ...
+    def to_json(self) -> dict[str, Any]: ...
+
+
 class ModelStore:
     """The versions of one model under `<models_dir>/<model>/`.
 
@@ -63,7 +76,7 @@ class ModelStore:
         content = self._read_json(f"{version}/card.json")
         return ModelCard.from_json(content) if content else None
 
-    def load(self, version: str) -> dict[str, Fitted]:
+    def load(self, version: str) -> dict[str, Any]:
         """The fitted targets of the version in use; raises `StoreError` for a file that is not what was promoted."""
         pointer = self._read_json("current.json") or {}
         path = f"{self.root}/{version}/{MODEL_FILE}"
@@ -76,19 +89,19 @@ class ModelStore:
             raise StoreError(f"{path} is not the file that was promoted; delete {self.root} and train again")
         return dict(pickle.loads(zlib.decompress(content)))
 
-    def save_card(self, card: ModelCard) -> None:
+    def save_card(self, card: StoredCard) -> None:
         self._write(f"{card.version}/card.json", _json(card.to_json()))
 
-    def promote(self, card: ModelCard, fitted: dict[str, Fitted]) -> None:
+    def promote(self, card: StoredCard, fitted: Mapping[str, Any]) -> None:
         """Store a version and point at it."""
         # What joblib.load reads, pickled at once: joblib.dump took 3 s for the many small arrays of a forest.
-        content = zlib.compress(pickle.dumps(fitted, protocol=5), level=1)
+        content = zlib.compress(pickle.dumps(dict(fitted), protocol=5), level=1)
         self._write(f"{card.version}/{MODEL_FILE}", content)
         self.save_card(card)
         pointer = {"version": card.version, "sha256": hashlib.sha256(content).hexdigest()}
         self._write("current.json", _json(pointer))
 
-    def tidy(self, card: ModelCard) -> None:
+    def tidy(self, card: StoredCard) -> None:
         """Keep this card's version, the one in use and the one before it; older ones and torn writes go.
 
         Called after every verdict, cached ones too, so that a training killed at any moment leaves no trace after the

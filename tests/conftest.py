@@ -11,6 +11,7 @@ from connectors.lake import Lake
 from connectors.sandbox import google_key, state
 from connectors.sandbox.server import Sandbox, environment
 from connectors.sandbox.world import World
+from tests.built_world import built_world
 
 # Tests that are not about limits must not wait for them.
 PACE = 200.0
@@ -25,7 +26,9 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _no_vendor_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may meet the variables of a real shop that happen to be set where it runs."""
-    prefixes = tuple(f"{vendor}_" for vendor in ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "KIZUNA"))
+    prefixes = tuple(
+        f"{vendor}_" for vendor in ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "GOOGLE_ADS", "KIZUNA")
+    )
     for name in [name for name in os.environ if name.startswith(prefixes)]:
         monkeypatch.delenv(name)
 
@@ -51,6 +54,13 @@ def prepared_state(world: World, tmp_path_factory: pytest.TempPathFactory) -> Pa
     Sandbox(world, directory).stop()
     google_key.private_key(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def built_lake(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small world's lake with everything built, for tests that only read it; one for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    return built_world(world, folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 @pytest.fixture

@@ -23,18 +23,18 @@ WORLD_NOW = "2026-10-18T15:00:00Z"
 WARM = ["dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb", "pandas", "pyarrow.parquet", "scipy.sparse.csgraph"]
 
 
-def dbt(lake: Path, *arguments: str, as_of: str = WORLD_NOW) -> str:
+def dbt(lake: Path, *arguments: str, as_of: str = WORLD_NOW, project: Path = PROJECT) -> str:
     """Run one dbt command on a lake and return what it printed; AssertionError with that text when it fails."""
     home = lake / ".dbt"
     (home / "target").mkdir(parents=True, exist_ok=True)
     parsed, printed = home / "target" / "partial_parse.msgpack", home / "printed.txt"
     slot = _slot()
-    if not parsed.exists() and (slot / parsed.name).exists():
+    if project == PROJECT and not parsed.exists() and (slot / parsed.name).exists():
         shutil.copy2(slot / parsed.name, parsed)
     (slot / "next").symlink_to(lake.resolve())
     (slot / "next").replace(slot / "lake")
     command = ["dbt", *arguments, "--no-use-colors", "--no-send-anonymous-usage-stats"]
-    command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     command += ["--target-path", str(home / "target"), "--log-path", str(home / "logs")]
     environment = os.environ | {"KIZUNA_LAKE": str(slot / "lake"), "KIZUNA_AS_OF": as_of}
     process = _warm().Process(target=_run, args=(command, environment, printed))
@@ -42,7 +42,7 @@ def dbt(lake: Path, *arguments: str, as_of: str = WORLD_NOW) -> str:
     process.join()
     text = printed.read_text("utf-8")
     assert process.exitcode == 0, text[-8000:]
-    if parsed.exists():
+    if project == PROJECT and parsed.exists():
         shutil.copy2(parsed, slot / parsed.name)
     return text
 

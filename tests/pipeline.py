@@ -18,7 +18,7 @@ import yaml
 from connectors.lake import Lake
 
 ROOT = Path(__file__).resolve().parents[1]
-VENDORS = ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "KIZUNA", "DAGSTER", "DBT")
+VENDORS = ("SHOPIFY", "HUBSPOT", "GA4", "MAILCHIMP", "META", "GOOGLE", "KIZUNA", "DAGSTER", "DBT")
 
 
 class Pipeline:
@@ -31,11 +31,13 @@ class Pipeline:
     def __init__(self, lake: Lake, home: Path, variables: Mapping[str, str], as_of: str) -> None:
         self.lake, self.home = lake, home
         home.mkdir(parents=True, exist_ok=True)
+        # one for each time of the clock: each of a day's dbt runs would parse everything anew for another one
+        self.target = home / "dbt" / as_of.replace(":", "")
         self.variables = {
             **variables,
             "KIZUNA_LAKE": lake.root,
             "KIZUNA_AS_OF": as_of,
-            "DBT_TARGET_PATH": str(home / "dbt"),
+            "DBT_TARGET_PATH": str(self.target),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
         settings = yaml.safe_load((ROOT / "dagster.yaml").read_text("utf-8"))
@@ -68,10 +70,9 @@ class Pipeline:
     def _load(self) -> ModuleType:
         """The definitions, imported afresh: which vendors are configured is decided when they are made."""
         with environment(self.variables):
-            target = self.home / "dbt"
-            if not (target / "partial_parse.msgpack").exists():
+            if not (self.target / "partial_parse.msgpack").exists():
                 parse = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--profiles-dir", "."]
-                subprocess.run([*parse, "--log-path", str(target)], cwd=ROOT / "dbt_project", check=True)
+                subprocess.run([*parse, "--log-path", str(self.target)], cwd=ROOT / "dbt_project", check=True)
             for name in [name for name in sys.modules if name.partition(".")[0] == "orchestration"]:
                 del sys.modules[name]
             module = importlib.import_module("orchestration.definitions")
@@ -107,7 +108,7 @@ class Run:
     @property
     def built(self) -> set[str]:
         """The dbt models that were built, `<schema>/<model>`; those that stood are left out."""
-        folders = ("staging/", "steps/", "marts/")
+        folders = ("staging/", "steps/", "segments/", "marts/")
         return {n for n, values in self.assets.items() if n.startswith(folders) and "unchanged" not in values}
 
     @property

@@ -6,12 +6,26 @@ from pathlib import Path
 
 import duckdb
 
+from connectors.sandbox import ad_figures, mailchimp_reports
+from connectors.sandbox.clock import WORLD_NOW
 from connectors.sandbox.schema import TABLES
 from tests.raw_lake import RAW_COLUMNS, write_empty
 
 
 def _bag(amount: str, currency: str = "o.currency_code") -> str:
     return f"{{shopMoney: {{amount: {amount}, currencyCode: {currency}}}}}"
+
+
+_NOW = f"TIMESTAMP '{WORLD_NOW}'"
+
+
+def _ad_days(platform: str) -> str:
+    """The days of a platform's campaigns as it shows them at the world's present."""
+    given = {"platform": f"'{platform}'", "now": _NOW, "since": "DATE '2025-10-01'", "until": "DATE '2026-12-31'"}
+    sql = ad_figures.DAYS.replace("$today", "DATE '2026-10-18'")
+    for name, value in given.items():
+        sql = sql.replace(f"${name}", value)
+    return sql
 
 
 _LINE_FIELDS = """id: 'gid://shopify/LineItem/' || l.id, sku: l.sku, title: l.title, quantity: l.quantity,
@@ -107,6 +121,38 @@ _SELECTS = {
           md5('u' || email) AS unique_email_id,
           md5('c' || email) AS contact_id, full_name, status, unsubscribe_reason, timestamp_signup, timestamp_opt,
           last_changed FROM mailchimp_members""",
+    "mailchimp/reports": f"""
+        SELECT id, 'list-1' AS list_id, 'regular' AS type, title AS campaign_title, subject_line, send_time,
+          emails_sent, 0 AS abuse_reports, leavers AS unsubscribed,
+          {{hard_bounces: hard, soft_bounces: soft, syntax_errors: 0}} AS bounces,
+          {{opens_total: opens, unique_opens: openers}} AS opens,
+          {{clicks_total: clicks, unique_clicks: unique_clicks, unique_subscriber_clicks: clickers}} AS clicks,
+          {{total_orders: orders, total_spent: revenue, total_revenue: revenue, currency_code: 'USD'}} AS ecommerce
+        FROM ({mailchimp_reports.FIGURES.replace("$now", _NOW)})""",
+    "mailchimp/email_activity": """
+        WITH acted AS (
+          SELECT campaign_id, email, list({action: action, type: type, timestamp: occurred_at, url: url, ip: ip}
+            ORDER BY occurred_at, action, url) AS activity FROM mailchimp_activity GROUP BY ALL)
+        SELECT campaign_id, 'list-1' AS list_id, md5(lower(email)) AS email_id, email AS email_address,
+          coalesce(activity, []) AS activity FROM mailchimp_sends LEFT JOIN acted USING (campaign_id, email)""",
+    "mailchimp/unsubscribes": """
+        SELECT campaign_id, 'list-1' AS list_id, md5(lower(email)) AS email_id, email AS email_address, reason,
+          unsubscribed_at AS timestamp FROM mailchimp_unsubscribes""",
+    "meta/insights": f"""
+        SELECT 'act' AS account_id, 'USD' AS account_currency, campaign_id, name AS campaign_name,
+          activity_date AS date_start, activity_date AS date_stop, cost / 1e6 AS spend, impressions, clicks,
+          CASE WHEN by_click + by_view > 0 THEN [{{action_type: 'purchase', value: (by_click + by_view)::VARCHAR,
+            "7d_click": by_click::VARCHAR, "1d_view": by_view::VARCHAR}}] END AS actions,
+          CASE WHEN by_click + by_view > 0 THEN [{{action_type: 'purchase', value: (click_value + view_value)::VARCHAR,
+            "7d_click": click_value::VARCHAR, "1d_view": view_value::VARCHAR}}] END AS action_values,
+          '7d_click,1d_view' AS action_attribution_windows FROM ({_ad_days("meta")})""",
+    "google_ads/campaign_days": f"""
+        SELECT 'ads' AS customer_id, campaign_id, activity_date AS date,
+          {{resourceName: NULL, id: 'ads', currencyCode: 'USD', timeZone: 'Asia/Tokyo'}} AS customer,
+          {{resourceName: NULL, id: campaign_id, name: name, status: 'ENABLED'}} AS campaign,
+          {{costMicros: cost, impressions: impressions, clicks: clicks, conversions: by_click,
+            conversionsValue: click_value}} AS metrics,
+          {{date: activity_date::VARCHAR}} AS segments FROM ({_ad_days("google_ads")})""",
 }
 
 

@@ -40,7 +40,7 @@ SETTLE_SECONDS = 30.0
 SETTLED = 200
 SLOW_DOWN_AT_PERCENT = 75
 SECONDS_PER_PERCENT = 0.2
-THROTTLE_CODES = {4, 17, 32, 613, 80003, 80004}
+THROTTLE_CODES = {4, 17, 32, 341, 613, 80000, 80003, 80004}
 TOKEN_CODES = {10, 102, 190, 200, 294}
 
 
@@ -49,8 +49,8 @@ class MetaConfig(VendorConfig):
 
     model_config = vendor_settings("META_")
 
-    access_token: SecretStr = Field(description="Meta system-user token with ads_management")
-    ad_account_id: str = Field(description="Meta ad account that owns the custom audiences (act_...)")
+    access_token: SecretStr = Field(description="Meta system-user token with ads_management and ads_read")
+    ad_account_id: str = Field(description="Meta ad account that owns the campaigns and the custom audiences (act_...)")
     base_url: str = Field("https://graph.facebook.com", description="Another address of the API, for the sandbox")
 
     @property
@@ -85,8 +85,8 @@ class Meta:
             "meta",
             FixedHeader("META_ACCESS_TOKEN", "Authorization", f"Bearer {token}", token),
             budget=budget_of(f"meta {config.base_url} {config.account}", concurrency=4),
-            throttled=_throttled,
-            pace=_pace,
+            throttled=throttled,
+            pace=pace,
         )
         self._open_sessions: dict[str, list[str]] = {}
 
@@ -98,7 +98,7 @@ class Meta:
             try:
                 self._call("GET", known_id, params={"fields": "id"})
             except RequestRefused as refused:
-                if _code(refused.answer) != 100:
+                if code_of(refused.answer) != 100:
                     raise
             else:
                 return known_id
@@ -210,7 +210,7 @@ class Meta:
                 time.sleep(LOOK_AGAIN_SECONDS * 2**attempt)
                 continue
             except RequestRefused as refused:
-                raise BatchRefused(f"graph_error_{_code(refused.answer)}") from None
+                raise BatchRefused(f"graph_error_{code_of(refused.answer)}") from None
             self._open_sessions.setdefault(audience_id, []).append(str(session_id))
             invalid = int(answer["num_invalid_entries"])
             if 0 < invalid < len(keys):
@@ -222,48 +222,44 @@ class Meta:
         try:
             answer: dict[str, Any] = self._session.json(method, f"{self._root}/{path}", **keywords)
         except RequestRefused as refused:
-            if _code(refused.answer) in TOKEN_CODES:
+            if code_of(refused.answer) in TOKEN_CODES:
                 raise AuthError(
-                    f"meta refuses META_ACCESS_TOKEN (code {_code(refused.answer)}); see .env.example"
+                    f"meta refuses META_ACCESS_TOKEN (code {code_of(refused.answer)}); see .env.example"
                 ) from None
             raise
         return answer
 
 
-def _code(answer: Any) -> int:
+def code_of(answer: Any) -> int:
     error = answer.get("error") if isinstance(answer, dict) else None
     return int(error.get("code", 0)) if isinstance(error, dict) else 0
 
 
-def _throttled(response: requests.Response) -> float | None:
+def throttled(response: requests.Response) -> float | None:
     if response.status_code not in (400, 403, 429):
         return None
     try:
-        is_throttled = _code(response.json()) in THROTTLE_CODES
+        is_throttled = code_of(response.json()) in THROTTLE_CODES
     except requests.exceptions.JSONDecodeError:
         return None
     if not is_throttled:
         return None
-    minutes = max((bucket.get("estimated_time_to_regain_access", 0) for bucket in _buckets(response)), default=0)
+    minutes = max((bucket.get("estimated_time_to_regain_access", 0) for bucket in buckets(response)), default=0)
     return minutes * 60.0 if minutes else -1.0
 
 
-def _pace(response: requests.Response) -> float:
+def pace(response: requests.Response) -> float:
     """Seconds to hold back once a quota is used up to three quarters."""
     used = max(
-        (
-            bucket.get(name, 0)
-            for bucket in _buckets(response)
-            for name in ("call_count", "total_cputime", "total_time")
-        ),
+        (bucket.get(name, 0) for bucket in buckets(response) for name in ("call_count", "total_cputime", "total_time")),
         default=0,
     )
     return max(0.0, used - SLOW_DOWN_AT_PERCENT) * SECONDS_PER_PERCENT
 
 
-def _buckets(response: requests.Response) -> list[dict[str, Any]]:
+def buckets(response: requests.Response) -> list[dict[str, Any]]:
     try:
         businesses = json.loads(response.headers.get("X-Business-Use-Case-Usage", "{}"))
     except ValueError:
         return []
-    return [bucket for buckets in businesses.values() for bucket in buckets if isinstance(bucket, dict)]
+    return [bucket for found in businesses.values() for bucket in found if isinstance(bucket, dict)]

@@ -34,6 +34,7 @@ SCOPES = (
     "https://www.googleapis.com/auth/cloud-platform",
     "https://www.googleapis.com/auth/cloud-platform.read-only",
 )
+ADS_SCOPE = "https://www.googleapis.com/auth/adwords"
 TOKYO = timedelta(hours=9)
 
 
@@ -165,9 +166,11 @@ def _token(state: State) -> Response:
         return _json(
             {"error": "invalid_grant", "error_description": "Invalid JWT: a lifetime of one hour at most"}, 400
         )
-    if not set(str(claims.get("scope", "")).split()) & set(SCOPES):
+    scopes = set(str(claims.get("scope", "")).split())
+    if not scopes & {*SCOPES, ADS_SCOPE}:
         return _json({"error": "invalid_scope", "error_description": "Invalid OAuth scope or ID token audience"}, 400)
-    issued = tokens().issue("bigquery", TOKEN_SECONDS, prefix="ya29.")
+    vendor = "google_ads" if ADS_SCOPE in scopes else "bigquery"
+    issued = tokens().issue(vendor, TOKEN_SECONDS, prefix="ya29.")
     return _json({"access_token": issued, "expires_in": TOKEN_SECONDS, "token_type": "Bearer"})
 
 

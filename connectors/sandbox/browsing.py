@@ -25,7 +25,7 @@ CREATE OR REPLACE MACRO money_param(name, content, as_text) AS struct_pack(key :
 
 
 def build_events(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fills `ga4_events`; needs `sessions`, `session_items`, `devices`, `orders` and the shop's tables."""
+    """Fills `ga4_events`; needs `sessions`, `session_items`, `visit_links`, `orders` and the shop's tables."""
     connection.execute(_MACROS)
     _collect_items(connection)
     _lay_out_steps(connection)
@@ -137,8 +137,10 @@ def _write_events(connection: duckdb.DuckDBPyConnection) -> None:
                 region := p.prefecture, city := p.city
             ) AS geo,
             {_first_touch()} AS traffic_source,
-            CASE WHEN e.event_name IN ('session_start', 'page_view') AND e.campaign < 0.42 THEN {_campaign()} END
-                AS collected_traffic_source,
+            CASE WHEN e.event_name IN ('session_start', 'page_view') AND v.campaign IS NOT NULL THEN struct_pack(
+                manual_campaign_name := v.campaign, manual_source := v.source, manual_medium := v.medium,
+                gclid := CASE WHEN v.medium = 'cpc' THEN 'Cj0K' || left(md5('gclid|' || e.visit_key), 24) END
+            ) END AS collected_traffic_source,
             '5100200300' AS stream_id, 'WEB' AS platform,
             CASE WHEN e.event_name = 'purchase' THEN struct_pack(
                 transaction_id := CASE WHEN chance('lost id', e.visit_key) < 0.006 THEN '(not set)'
@@ -156,14 +158,14 @@ def _write_events(connection: duckdb.DuckDBPyConnection) -> None:
         FROM placed AS e
         JOIN people AS p USING (person_id)
         JOIN shown_items AS i USING (visit_key)
+        LEFT JOIN visit_links AS v USING (visit_key)
         LEFT JOIN orders AS o ON o.id = e.order_id AND e.event_name = 'purchase'
         LEFT JOIN bought_items AS b ON b.order_id = e.order_id AND e.event_name = 'purchase'
     """)
 
 
 def _parameters() -> str:
-    return (
-        """
+    return """
         CASE WHEN e.pseudo_id IS NULL THEN [] ELSE [
             whole_param('ga_session_id', e.ga_session_id, e.as_text),
             whole_param('ga_session_number', e.session_number, e.as_text)
@@ -176,16 +178,13 @@ def _parameters() -> str:
             ELSE [whole_param(
                     'engagement_time_msec', 400 + floor(chance('time' || e.step, e.visit_key) * 60000), e.as_text),
                 text_param('session_engaged', '1')] END
-        || CASE WHEN e.event_name IN ('session_start', 'page_view') AND e.campaign < 0.42
-            THEN [text_param('campaign', ("""
-        + _campaign()
-        + """).manual_campaign_name)] ELSE [] END
+        || CASE WHEN e.event_name IN ('session_start', 'page_view') AND v.campaign IS NOT NULL
+            THEN [text_param('campaign', v.campaign)] ELSE [] END
         || CASE WHEN e.event_name = 'purchase'
             THEN [text_param('currency', 'USD'), text_param('transaction_id', o.name),
                 money_param('value', o.total, e.as_text)]
             WHEN e.event_name IN ('add_to_cart', 'begin_checkout')
             THEN [text_param('currency', 'USD'), money_param('value', i.shown_value, e.as_text)] ELSE [] END"""
-    )
 
 
 def _device() -> str:
@@ -212,16 +211,3 @@ def _first_touch() -> str:
         WHEN e.make < 0.62 THEN struct_pack(name := 'brand_search', medium := 'cpc', source := 'google')
         WHEN e.make < 0.7 THEN struct_pack(name := 'opening_fair', medium := 'paid_social', source := 'instagram')
         ELSE struct_pack(name := '(direct)', medium := '(none)', source := '(direct)') END"""
-
-
-def _campaign() -> str:
-    """The link the visit came by; the month stands in the name of the shop's own mails."""
-    return """CASE
-        WHEN e.campaign < 0.16 THEN struct_pack(manual_campaign_name := 'newsletter_' || left(e.event_date, 6),
-            manual_source := 'mailchimp', manual_medium := 'email', gclid := NULL::VARCHAR)
-        WHEN e.campaign < 0.28 THEN struct_pack(manual_campaign_name := 'brand_search', manual_source := 'google',
-            manual_medium := 'cpc', gclid := 'Cj0K' || left(md5('gclid|' || e.visit_key), 24))
-        WHEN e.campaign < 0.36 THEN struct_pack(manual_campaign_name := 'spring_fair', manual_source := 'instagram',
-            manual_medium := 'paid_social', gclid := NULL::VARCHAR)
-        ELSE struct_pack(manual_campaign_name := 'line_coupon', manual_source := 'line',
-            manual_medium := 'social', gclid := NULL::VARCHAR) END"""

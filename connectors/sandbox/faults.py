@@ -37,7 +37,9 @@ AFTER_KINDS = frozenset(
 )
 """The vendor's code runs and commits; then its answer is spoiled."""
 
-PAGE_LISTS = frozenset({"nodes", "edges", "results", "rows", "members", "tables", "data"})
+PAGE_LISTS = frozenset(
+    {"nodes", "edges", "results", "rows", "members", "tables", "data", "reports", "emails", "unsubscribes"}
+)
 """The names under which the vendors' answers carry a page of records."""
 
 

@@ -1,4 +1,4 @@
-"""Mailchimp Marketing API 3.0 as documented: one list, its members, tags, segments, merge fields and batches.
+"""Mailchimp Marketing API 3.0 as documented: one list, its members, tags, segments, merge fields, batches, reports.
 
 The members are the world's table `mailchimp_members` itself, so whatever a test changes there the API shows.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import flask
 
-from connectors.sandbox import credentials, mailchimp_batches, mailchimp_segments
+from connectors.sandbox import credentials, mailchimp_batches, mailchimp_reports, mailchimp_segments
 from connectors.sandbox.mailchimp_answers import (
     LIST_ID,
     NOT_IN_BATCHES,
@@ -65,6 +65,7 @@ def blueprint(state: State) -> flask.Blueprint:
     _account(api, state)
     _members(api, state)
     mailchimp_segments.add_routes(api, state)
+    mailchimp_reports.add_routes(api, state)
     mailchimp_batches.add_routes(api, state)
     return api
 

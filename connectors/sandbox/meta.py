@@ -1,4 +1,4 @@
-"""Meta Marketing API v26.0, customer-file custom audiences: hashes go in, no member comes back, counts lag."""
+"""Meta Marketing API v26.0: customer-file custom audiences (hashes go in, none comes back, counts lag) and insights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import flask
 
-from connectors.sandbox import credentials, meta_users
+from connectors.sandbox import credentials, meta_insights, meta_users
+from connectors.sandbox.meta_insights import known_account
 from connectors.sandbox.meta_users import GraphError, parameter
 from connectors.sandbox.state import State
 
@@ -33,10 +34,12 @@ def blueprint(state: State) -> flask.Blueprint:
     """The API under `/meta/v26.0`."""
     with state.lock, state.cursor() as cursor:
         cursor.execute(_TABLES)
+        cursor.execute(meta_insights.TABLES)
     api = flask.Blueprint("meta", __name__, url_prefix=PREFIX)
     _guard(api, state)
     _account(api, state)
     _audience(api, state)
+    meta_insights.add_routes(api, state)
     meta_users.add_routes(api, state)
     return api
 
@@ -61,6 +64,9 @@ def dump(state: State) -> dict[str, Any]:
 def failure_answer(status: int) -> flask.Response:
     """Meta throttles and refuses tokens with HTTP 400 and a code; only its own failures are 5xx."""
     if status == 429:
+        if "insights" in flask.request.path:
+            message = "(#80000) There have been too many calls from this ad-account. Wait a bit and try again."
+            return _answer(GraphError(80000, message, subcode=2446079))
         return _answer(GraphError(80003, "There have been too many calls from this ad-account.", subcode=2446079))
     if status == 401:
         return _answer(_token_error("Error validating access token: Session has expired.", 463))
@@ -68,8 +74,12 @@ def failure_answer(status: int) -> flask.Response:
 
 
 def partial_answer(response: flask.Response) -> flask.Response | None:
-    """The answer to an upload in which one row was malformed."""
+    """The answer to an upload in which one row was malformed; a report that failed on its way."""
     answer = response.get_json(silent=True)
+    if isinstance(answer, dict) and "async_status" in answer:
+        failed = {"async_status": "Job Failed", "async_percent_completion": 40, "error_code": -2}
+        response.set_data(json.dumps(answer | failed | {"error_subcode": 2490547, "error_message": "Report failed"}))
+        return response
     if not isinstance(answer, dict) or "num_invalid_entries" not in answer:
         return None
     answer = {**answer, "num_invalid_entries": answer["num_invalid_entries"] + 1}
@@ -109,7 +119,7 @@ def _guard(api: flask.Blueprint, state: State) -> None:
             audiences = cursor.execute("select count(*) from meta_audiences").fetchall()[0][0]
         share = min(100, calls * 100 // (5000 + 40 * audiences))
         bucket = {
-            "type": "custom_audience",
+            "type": "ads_insights" if flask.request.path.endswith("/insights") else "custom_audience",
             "call_count": share,
             "total_cputime": share // 2,
             "total_time": share // 2,
@@ -188,7 +198,7 @@ def _account(api: flask.Blueprint, state: State) -> None:
 def _audience(api: flask.Blueprint, state: State) -> None:
     @api.get("/<int:audience_id>")
     def get_audience(audience_id: int) -> Any:
-        return _shown(state, str(audience_id))
+        return meta_insights.report_status(state, str(audience_id)) or _shown(state, str(audience_id))
 
     @api.post("/<int:audience_id>")
     def update_audience(audience_id: int) -> Any:
@@ -208,16 +218,6 @@ def _audience(api: flask.Blueprint, state: State) -> None:
             cursor.execute("delete from meta_audiences where id = ?", [str(audience_id)])
             cursor.execute("delete from meta_users where audience_id = ?", [str(audience_id)])
         return {"success": True}
-
-
-def known_account(account: str) -> None:
-    if account != credentials.META_AD_ACCOUNT_ID:
-        raise GraphError(
-            100,
-            f"Unsupported request. Object with ID '{account}' does not exist, cannot be loaded due to missing "
-            "permissions, or does not support this operation",
-            subcode=33,
-        )
 
 
 def rounded(count: int) -> tuple[int, int]:

@@ -241,6 +241,66 @@ TABLES: dict[str, dict[str, str]] = {
         "last_changed": "TIMESTAMP",
         "self_unsubscribed": "BOOLEAN",
     },
+    "mailchimp_campaigns": {
+        "id": "VARCHAR",
+        "web_id": "BIGINT",
+        "title": "VARCHAR",
+        "subject_line": "VARCHAR",
+        "create_time": "TIMESTAMP",
+        "send_time": "TIMESTAMP",
+    },
+    "mailchimp_sends": {
+        "campaign_id": "VARCHAR",
+        "email": "VARCHAR",
+        "status": "VARCHAR",
+    },
+    "mailchimp_activity": {
+        "campaign_id": "VARCHAR",
+        "email": "VARCHAR",
+        "action": "VARCHAR",
+        "type": "VARCHAR",
+        "occurred_at": "TIMESTAMP",
+        "url": "VARCHAR",
+        "ip": "VARCHAR",
+    },
+    "mailchimp_unsubscribes": {
+        "campaign_id": "VARCHAR",
+        "email": "VARCHAR",
+        "reason": "VARCHAR",
+        "unsubscribed_at": "TIMESTAMP",
+    },
+    "mailchimp_claims": {
+        "order_id": "BIGINT",
+        "campaign_id": "VARCHAR",
+        "clicked_at": "TIMESTAMP",
+        "claimed_at": "TIMESTAMP",
+        "revenue": "DECIMAL(12,2)",
+    },
+    "ad_campaigns": {
+        "id": "VARCHAR",
+        "platform": "VARCHAR",
+        "name": "VARCHAR",
+    },
+    "ad_days": {
+        "platform": "VARCHAR",
+        "campaign_id": "VARCHAR",
+        "activity_date": "DATE",
+        "impressions": "BIGINT",
+        "clicks": "BIGINT",
+        "cost_micros": "BIGINT",
+        "invalid_clicks": "BIGINT",
+        "corrected_at": "TIMESTAMP",
+    },
+    "ad_claims": {
+        "platform": "VARCHAR",
+        "campaign_id": "VARCHAR",
+        "activity_date": "DATE",
+        "order_id": "BIGINT",
+        "kind": "VARCHAR",
+        "credit": "DECIMAL(12,4)",
+        "value": "DECIMAL(12,2)",
+        "visible_at": "TIMESTAMP",
+    },
 }
 
 # The order in which each table is written: a total order, so that the same rows are always the same bytes.
@@ -252,4 +312,10 @@ ORDER: dict[str, str] = {
         "event_date, event_timestamp, batch_page_id, batch_ordering_id, batch_event_index, event_name, user_pseudo_id"
     ),
     "mailchimp_members": "email",
+    "mailchimp_sends": "campaign_id, email",
+    "mailchimp_activity": "campaign_id, email, occurred_at, action, url, ip",
+    "mailchimp_unsubscribes": "campaign_id, email",
+    "mailchimp_claims": "order_id",
+    "ad_days": "platform, campaign_id, activity_date",
+    "ad_claims": "platform, campaign_id, activity_date, order_id, kind",
 }

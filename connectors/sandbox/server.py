@@ -29,7 +29,7 @@ from connectors.sandbox.request_log import RequestLog
 from connectors.sandbox.state import State, WorldTables
 from connectors.sandbox.tokens import Tokens
 
-VENDORS = ("shopify", "hubspot", "bigquery", "mailchimp", "meta")
+VENDORS = ("shopify", "hubspot", "bigquery", "mailchimp", "meta", "google_ads")
 """Every vendor the sandbox speaks; a module that is not written yet is left out."""
 
 
@@ -130,6 +130,10 @@ def environment(url: str, state_dir: Path) -> dict[str, str]:
         "META_BASE_URL": f"{url}/meta",
         "META_ACCESS_TOKEN": credentials.META_ACCESS_TOKEN,
         "META_AD_ACCOUNT_ID": credentials.META_AD_ACCOUNT_ID,
+        "GOOGLE_ADS_BASE_URL": f"{url}/google_ads",
+        "GOOGLE_ADS_CUSTOMER_ID": credentials.GOOGLE_ADS_CUSTOMER_ID,
+        "GOOGLE_ADS_LOGIN_CUSTOMER_ID": credentials.GOOGLE_ADS_LOGIN_CUSTOMER_ID,
+        "GOOGLE_ADS_CREDENTIALS_JSON": google_key.service_account_json(state_dir, url),
     }
 
 

@@ -18,7 +18,18 @@ import duckdb
 import pyarrow as pa
 
 from connectors.sandbox import accounts as account_book
-from connectors.sandbox import browsing, checkouts, companies, crm, newsletter, orders, purchases, sessions
+from connectors.sandbox import (
+    advertising,
+    browsing,
+    checkouts,
+    companies,
+    crm,
+    mailings,
+    newsletter,
+    orders,
+    purchases,
+    sessions,
+)
 from connectors.sandbox import people as people_book
 from connectors.sandbox.chance import Chance, sql_chance
 from connectors.sandbox.schema import ORDER, TABLES
@@ -88,9 +99,9 @@ def _digest(households: int | None, seed: int) -> str:
 
 # The files whose text decides what the world holds; the sandbox's server is not among them.
 _WORLD_FILES = {
-    "accounts.py", "browsing.py", "chance.py", "checkouts.py", "clock.py", "companies.py", "crm.py", "names.py",
-    "newsletter.py", "orders.py", "people.py", "places.py", "purchases.py", "schema.py", "sessions.py",
-    "typing_errors.py", "world.py",
+    "accounts.py", "advertising.py", "browsing.py", "chance.py", "checkouts.py", "clock.py", "companies.py", "crm.py",
+    "mailings.py", "names.py", "newsletter.py", "orders.py", "people.py", "places.py", "purchases.py", "schema.py",
+    "sessions.py", "typing_errors.py", "world.py",
 }  # fmt: skip
 
 
@@ -116,7 +127,12 @@ def _build(directory: Path, household_count: int | None, seed: int) -> None:
         orders.build_orders(connection, data)
         checkouts.build_checkouts(connection)
         sessions.build_sessions(connection)
+        mailings.send_campaigns(connection, data)
+        mailings.visits_by_letter(connection)
+        advertising.choose_links(connection)
         browsing.build_events(connection)
+        mailings.report_campaigns(connection)
+        advertising.report_ads(connection)
         _finish_customers(connection)
         _tell_truth(connection)
         for table in TABLES:

@@ -4,26 +4,22 @@ Odd: late events change a day's table for three days; the intraday table is a st
 BigQuery a limit is a 403.
 """
 
-import json
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import google.auth.crypt
-import google.auth.jwt
 import requests
 from pydantic import Field, SecretStr
 
-from connectors.http import MalformedAnswer, RenewedToken, Session, budget_of
-from connectors.settings import SettingsError, VendorConfig, vendor_settings
+from connectors.google_account import bearer
+from connectors.http import MalformedAnswer, Session, budget_of
+from connectors.settings import VendorConfig, vendor_settings
 from connectors.stream import Bookmark, Page, Source, Stream, columns
 
 SCOPE = "https://www.googleapis.com/auth/bigquery.readonly"
-JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LATE_DAYS = timedelta(days=3)
 TABLES_AT_ONCE = 1000
 ROWS_AT_ONCE = 10_000
@@ -83,29 +79,17 @@ class Ga4Config(VendorConfig):
     credentials_json: SecretStr = Field(description="Service account's JSON key: the text itself or the path of a file")
     base_url: str = Field(default="https://bigquery.googleapis.com", description="Address of BigQuery's API")
 
-    def account(self) -> dict[str, Any]:
-        """The service account's key; SettingsError when it is neither JSON nor a file of it."""
-        text = self.credentials_json.get_secret_value()
-        try:
-            account = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text("utf-8"))
-            return {name: account[name] for name in ("client_email", "private_key", "token_uri")} | account
-        except (OSError, ValueError, KeyError):
-            # The cause is not shown: its text may hold the key.
-            raise SettingsError("GA4_CREDENTIALS_JSON is no service account's JSON key; see .env.example") from None
-
 
 class Ga4:
     """One property's export, opened."""
 
     def __init__(self, config: Ga4Config) -> None:
-        account = config.account()
-        login = Session("google", variable="GA4_CREDENTIALS_JSON")
         self._dataset = f"analytics_{config.property_id}"
         self._project = config.project
         self._root = f"{config.base_url.rstrip('/')}/bigquery/v2/projects/{config.project}"
         self.session = Session(
             "bigquery",
-            RenewedToken("GA4_CREDENTIALS_JSON", "Authorization", "Bearer ", lambda: _service_token(login, account)),
+            bearer(config.credentials_json, "GA4_CREDENTIALS_JSON", SCOPE),
             budget=budget_of(f"bigquery {self._root}"),
             throttled=throttled,
             read_seconds=120.0,
@@ -222,24 +206,6 @@ def _result_problem(token: str | None, answer: Any) -> str | None:
         int(answer["totalRows"])
     following = answer.get("pageToken")
     return "the page token stands still" if following is not None and following == token else None
-
-
-def _service_token(login: Session, account: dict[str, Any]) -> tuple[str, float]:
-    """A token for an hour against a signed statement of who we are (RFC 7523)."""
-    now = int(time.time())
-    claims = {
-        "iss": account["client_email"],
-        "scope": SCOPE,
-        "aud": account["token_uri"],
-        "iat": now,
-        "exp": now + 3600,
-    }
-    try:
-        signer = google.auth.crypt.RSASigner.from_service_account_info(account)
-    except ValueError:
-        raise SettingsError("GA4_CREDENTIALS_JSON holds no usable private key; see .env.example") from None
-    assertion = google.auth.jwt.encode(signer, claims).decode()
-    return login.token(account["token_uri"], {"grant_type": JWT_GRANT, "assertion": assertion})
 
 
 def throttled(response: requests.Response) -> float | None:

@@ -92,6 +92,37 @@
 {% macro days_after(moment, days) %}({{ moment }} + interval '{{ days }}' day){% endmacro %}
 {% macro days_before(moment, days) %}({{ moment }} - interval '{{ days }}' day){% endmacro %}
 
+{# The shop's own calendar day of a moment. #}
+{% macro shop_date(moment) %}cast({{ shop_time(moment) }} as date){% endmacro %}
+
+{# Every day from the first to the last, both included, as a list; null when there is no first. #}
+{% macro days_from(first, last) %}{{ return(adapter.dispatch('days_from', 'kizuna')(first, last)) }}{% endmacro %}
+{% macro default__days_from(first, last) %}cast(generate_series({{ first }}, {{ last }}, interval '1' day) as date[]){% endmacro %}
+{% macro spark__days_from(first, last) %}sequence({{ first }}, {{ last }}, interval '1' day){% endmacro %}
+
+{# Whole months from one calendar day's month to another's. #}
+{% macro months_between_days(earlier, later) -%}
+  cast(
+    (extract(year from {{ later }}) - extract(year from {{ earlier }})) * 12
+    + extract(month from {{ later }}) - extract(month from {{ earlier }}) as bigint
+  )
+{%- endmacro %}
+
+{# An integer divided by another and rounded down; both engines' `/` would go through a double. #}
+{% macro whole_division(value, divisor) %}{{ return(adapter.dispatch('whole_division', 'kizuna')(value, divisor)) }}{% endmacro %}
+{% macro default__whole_division(value, divisor) %}(({{ value }}) // ({{ divisor }})){% endmacro %}
+{% macro spark__whole_division(value, divisor) %}(({{ value }}) div ({{ divisor }})){% endmacro %}
+
+{# A calendar day so many whole days later; the number may be a column. #}
+{% macro date_after(day, days) %}{{ return(adapter.dispatch('date_after', 'kizuna')(day, days)) }}{% endmacro %}
+{% macro default__date_after(day, days) %}cast({{ day }} + cast({{ days }} as integer) as date){% endmacro %}
+{% macro spark__date_after(day, days) %}date_add({{ day }}, cast({{ days }} as int)){% endmacro %}
+
+{# A moment and a whole number of seconds that differs by row. #}
+{% macro seconds_after(moment, seconds) %}{{ return(adapter.dispatch('seconds_after', 'kizuna')(moment, seconds)) }}{% endmacro %}
+{% macro default__seconds_after(moment, seconds) %}({{ moment }} + to_seconds({{ seconds }})){% endmacro %}
+{% macro spark__seconds_after(moment, seconds) %}timestampadd(second, {{ seconds }}, {{ moment }}){% endmacro %}
+
 {# A ratio of two exact numbers as a double, null when there is nothing to divide by. Sums stay decimals and integers
    until here, so that the order rows are added in cannot change the last bit. #}
 {% macro ratio(numerator, denominator) -%}

@@ -1,7 +1,23 @@
 {# Mailboxes of an office rather than a person. #}
 {% macro role_address_pattern() -%}
   {{ return('^(info|sales|support|admin|administrator|office|contact|hello|help|mail|shop|store|order|orders|billing|'
-    ~ 'accounting|keiri|soumu|jinji|eigyo|postmaster|webmaster|noreply|no-reply|marketing|press|hr|team)@') }}
+    ~ 'accounting|keiri|soumu|jinji|eigyo|postmaster|webmaster|marketing|press|hr|team)@') }}
+{%- endmacro %}
+
+{# Addresses and numbers that people type when they do not want to say theirs. #}
+{% macro dummy_email_pattern() -%}
+  {{ return('^(test|tests|testing|dummy|sample|example|none|noemail|no-email|nomail|nobody|null|unknown|anonymous|aaa|abc|'
+    ~ 'xxx|asdf|noreply|no-reply|no_reply|donotreply|do-not-reply)[0-9]*@') }}
+{%- endmacro %}
+
+{% macro dummy_phone_pattern() -%}
+  {{ return('(00000000|11111111|22222222|33333333|44444444|55555555|66666666|77777777|88888888|99999999)$') }}
+{%- endmacro %}
+
+{# The limit of a kind of identifier; none (null) for numbers a system gives out itself. #}
+{% macro identifier_limit(type, what) -%}
+  case {{ type }} {% for name, limits in var('identifier_limits').items() -%}
+    when '{{ name }}' then {{ limits[what] }} {% endfor -%} end
 {%- endmacro %}
 
 {# Connected components by label propagation with pointer jumping: every round a record takes the smallest label on any

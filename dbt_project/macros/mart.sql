@@ -7,36 +7,57 @@
   {%- set final = folder ~ '/data.parquet' -%}
   {%- set is_local = '://' not in folder -%}
   {%- set aside = (writing_root() ~ '/marts.' ~ this.identifier ~ '.parquet') if is_local else final -%}
+  {%- set is_kept = config.get('kept_by') is not none -%}
+  {%- set is_contracted = config.get('contract').enforced -%}
+  {%- set wanted = get_select_subquery(compiled_code) if is_contracted else compiled_code -%}
+  {%- set is_view = existing_relation is not none and existing_relation.type == 'view' -%}
+  {%- set is_published = false -%}
 
   {{ run_hooks(pre_hooks) }}
 
-  {%- if config.get('contract').enforced -%}
+  {#- a mart that keeps its rows is a table of its own first; the file is written when that has changed -#}
+  {%- if is_kept -%}
+    {%- set kept_relation = api.Relation.create(database=this.database, schema='kept', identifier=this.identifier, type='table') -%}
+    {%- set version = keep(kept_relation, wanted) -%}
+    {% do adapter.commit() %}
+    {%- set wanted = 'select * from ' ~ kept_relation -%}
+    {#- the very file that was written then, not one that somebody has put back -#}
+    {%- set is_published = is_view and run_query("select count(*) from glob('" ~ final ~ "')").rows[0][0] > 0 and run_query(
+      "select count(*) from kept.marts as m inner join read_blob('" ~ final ~ "') as f "
+      ~ "on m.file = f.filename and m.size = f.size and m.changed_at = f.last_modified "
+      ~ "where m.model = '" ~ this.identifier ~ "' and m.version = " ~ version
+    ).rows[0][0] > 0 -%}
+  {%- elif is_contracted -%}
     {{ get_assert_columns_equivalent(compiled_code) }}
-    {%- set wanted = get_select_subquery(compiled_code) -%}
-  {%- else -%}
-    {%- set wanted = compiled_code -%}
   {%- endif -%}
 
-  {%- if is_local -%}
-    {% call statement('make_folders') -%}
-      select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}')
+  {%- if not is_published -%}
+    {%- if existing_relation is not none and not is_view -%}
+      {% do adapter.drop_relation(existing_relation) %}
+    {%- endif -%}
+    {#- one call: what each further one takes is more than what a small mart takes -#}
+    {% call statement('main') -%}
+      {%- if is_local %}
+      select make_folder('{{ folder }}'), make_folder('{{ writing_root() }}');
+      {%- endif %}
+      copy ({{ wanted }}) to '{{ aside }}'
+      (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false);
+      {%- if not is_kept %}
+      {{ primary_key_check("read_parquet('" ~ aside ~ "')") }};
+      {%- endif %}
+      {%- if is_local %}
+      select publish_file('{{ aside }}', '{{ final }}');
+      {%- endif %}
+      {%- if is_kept %}
+      delete from kept.marts where model = '{{ this.identifier }}';
+      insert into kept.marts
+      select '{{ this.identifier }}', {{ version }}, filename, size, last_modified from read_blob('{{ final }}');
+      {%- endif %}
+      {#- the table is read three times as fast as the file #}
+      create or replace view {{ target_relation }} as
+      select * from {{ kept_relation if is_kept else "read_parquet('" ~ final ~ "')" }}
     {%- endcall %}
   {%- endif -%}
-  {% call statement('main') -%}
-    copy ({{ wanted }}) to '{{ aside }}' (format parquet, compression zstd)
-  {%- endcall %}
-  {%- if is_local -%}
-    {% call statement('publish') -%}
-      select publish_file('{{ aside }}', '{{ final }}')
-    {%- endcall %}
-  {%- endif -%}
-
-  {%- if existing_relation is not none and existing_relation.type != 'view' -%}
-    {% do adapter.drop_relation(existing_relation) %}
-  {%- endif -%}
-  {% call statement('create_view') -%}
-    create or replace view {{ target_relation }} as select * from read_parquet('{{ final }}')
-  {%- endcall %}
 
   {{ run_hooks(post_hooks) }}
   {% do adapter.commit() %}

@@ -49,8 +49,14 @@
     {% endfor %}
     {% do run_query('create or replace view ' ~ relation ~ ' as select ' ~ nulls | join(', ') ~ ' where false') %}
   {% else %}
+    {#- an optional folder may be older than a column: it is null there, as on Spark -#}
+    {% set nulls = [] %}
+    {% for column in source_node.columns.values() if meta.get('optional') %}
+      {% do nulls.append('cast(null as ' ~ column.data_type ~ ') as ' ~ column.name) %}
+    {% endfor %}
     {% do run_query("create or replace view " ~ relation ~ " as select * from read_parquet('" ~ pattern
-        ~ "', union_by_name = true" ~ (", filename = 'file_path'" if meta.get('whole') else "") ~ ")") %}
+        ~ "', union_by_name = true" ~ (", filename = 'file_path'" if meta.get('whole') else "") ~ ")"
+        ~ (" union all by name select " ~ nulls | join(', ') ~ " where false" if nulls else "")) %}
   {% endif %}
 {% endmacro %}
 

@@ -27,8 +27,8 @@
   select
     raw_orders.id as order_id,
     raw_orders.{{ list }}
-  from {{ source('raw_shopify', 'orders') }} as raw_orders
-  inner join {{ ref('stg_shopify__orders') }} as orders
+  from {{ raw_rows_of('raw_shopify', 'orders', 'id') }} as raw_orders
+  inner join {{ rows_of('stg_shopify__orders', 'order_id') }} as orders
     on
       raw_orders.id = orders.order_id
       and raw_orders._row_hash = orders.row_hash

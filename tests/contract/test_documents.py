@@ -50,6 +50,11 @@ def test_readme_lists_every_make_command(command):
     assert f"make {command}" in README
 
 
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "bench").glob("*.py") if "__main__" in p.read_text()))
+def test_readme_lists_every_bench(name):
+    assert f"| `bench/{name}`" in README
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_make_command_is_phony_and_told_by_make_alone(command):
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)

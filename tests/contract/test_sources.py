@@ -42,12 +42,17 @@ AT_THE_VENDOR = {
     "(SELECT lower(email) FROM hubspot_contacts WHERE NOT archived)",
     "ga4.events": "SELECT count(*) FROM ga4_events",
     "mailchimp.members": "SELECT count(*) FROM mailchimp_members",
+    "mailchimp.reports": "SELECT count(*) FROM mailchimp_campaigns",
+    "mailchimp.email_activity": "SELECT count(*) FROM mailchimp_sends",
+    "mailchimp.unsubscribes": "SELECT count(*) FROM mailchimp_unsubscribes",
+    "meta.insights": "SELECT count(*) FROM ad_days WHERE platform = 'meta'",
+    "google_ads.campaign_days": "SELECT count(*) FROM ad_days WHERE platform = 'google_ads'",
 }
 # Fields that identify people wherever they stand; whoever declares one marks it.
 PERSONAL = {
     "email", "emailAddress", "email_address", "subscriberIdString", "phone", "mobilephone", "phoneNumber", "firstName",
     "lastName", "firstname", "lastname", "full_name", "address", "address1", "date_of_birth", "user_id",
-    "user_pseudo_id", "abandonedCheckoutUrl", "unique_email_id",
+    "user_pseudo_id", "abandonedCheckoutUrl", "unique_email_id", "email_id", "ip",
 }  # fmt: skip
 
 
@@ -211,16 +216,20 @@ SECRETS = {
     "shopify": {"SHOPIFY_CLIENT_SECRET": "not-the-secret"},
     "hubspot": {"HUBSPOT_ACCESS_TOKEN": "pat-not-the-token"},
     "mailchimp": {"MAILCHIMP_API_KEY": "ffffffffffffffffffffffffffffffff-us21"},
+    "meta": {"META_ACCESS_TOKEN": "not-the-access-token"},
 }
+# A Google service account's key is its secret: one of somebody else's.
+ACCOUNTS = {"ga4": "GA4_CREDENTIALS_JSON", "google_ads": "GOOGLE_ADS_CREDENTIALS_JSON"}
 
 
 @every_source
 def test_wrong_secret_names_its_variable_and_does_not_show(
     source: Source, environment: dict[str, str], lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if source.name == "ga4":
-        account = json.loads(environment["GA4_CREDENTIALS_JSON"]) | {"client_email": "stranger@example.iam"}
-        wrong = {"GA4_CREDENTIALS_JSON": json.dumps(account)}
+    if source.name in ACCOUNTS:
+        variable = ACCOUNTS[source.name]
+        account = json.loads(environment[variable]) | {"client_email": "stranger@example.iam"}
+        wrong = {variable: json.dumps(account)}
     else:
         wrong = SECRETS[source.name]
     [(name, value)] = wrong.items()
@@ -325,12 +334,40 @@ def test_bigquery_requests_fit_the_discovery_document(pulled: Pulled, shared: Pa
 
 
 def test_mailchimp_requests_fit_the_vendors_specification(pulled: Pulled, shared: Path) -> None:
-    swagger = Swagger(shared / "vendor-specs/mailchimp/marketing-3.0-audience.swagger2.json")
+    folder = shared / "vendor-specs/mailchimp"
+    audience = Swagger(folder / "marketing-3.0-audience.swagger2.json")
+    reports = Swagger(folder / "marketing-3.0-reports.swagger2.json")
     requests = [r for r in pulled.requests if r["vendor"] == "mailchimp"]
-    assert len(requests) >= 4
+    assert len(requests) >= 60
     for request in requests:
         path = request["path"].removeprefix("/mailchimp/3.0")
+        swagger = reports if path.startswith("/reports") else audience
         swagger.check_request(request["method"], path, request["query"], request["body"], frozenset())
+
+
+def test_meta_requests_fit_the_vendors_specification(pulled: Pulled, shared: Path) -> None:
+    document = json.loads((shared / "vendor-specs/meta/insights.v26.0.fields.json").read_text("utf-8"))
+    known = set(document["objects"]["AdsInsights"]["fields"])
+    edges = {(edge["node"], edge["method"], edge["endpoint"]): set(edge["params"]) for edge in document["edges"]}
+    asked = [r for r in pulled.requests if r["vendor"] == "meta" and r["path"].endswith("/insights")]
+    assert {r["method"] for r in asked} == {"GET", "POST"}
+    for request in asked:
+        sent = {name: values[0] for name, values in request["query"].items()}
+        sent |= json.loads(request["body"]) if request["body"] else {}
+        node = "AdAccount" if "/act_" in request["path"] else "AdReportRun"
+        assert set(sent) - {"fields", "limit", "after"} <= edges[node, request["method"], "/insights"], request
+        assert set(sent.get("fields", "spend").split(",")) <= known
+
+
+def test_google_ads_requests_fit_the_vendors_schema(pulled: Pulled, shared: Path) -> None:
+    document = json.loads((shared / "vendor-specs/google-ads/reporting.v26.jsonschema.json").read_text("utf-8"))
+    asked = [r for r in pulled.requests if r["vendor"] == "google_ads"]
+    assert len(asked) >= 5
+    for request in asked:
+        assert re.fullmatch(r"/google_ads/v26/customers/\d+/googleAds:searchStream", request["path"])
+        assert "Developer-Token" not in request["headers"]
+        schema = document | {"$ref": "#/definitions/services.SearchGoogleAdsStreamRequest"}
+        jsonschema.Draft7Validator(schema).validate(json.loads(request["body"]))
 
 
 def test_specification_checks_would_notice(shared: Path, shopify_schema: GraphQLSchema) -> None:

@@ -27,7 +27,7 @@ from tests.pipeline import Pipeline, Run
 
 pytestmark = pytest.mark.slow
 
-SOURCES = ("shopify", "hubspot", "ga4", "mailchimp")
+SOURCES = ("shopify", "hubspot", "ga4", "mailchimp", "meta", "google_ads")
 
 
 @dataclass
@@ -101,7 +101,7 @@ def test_on_the_first_day_everything_is_pulled_built_scored_and_pushed(shop: Sho
     assert all(run.is_success for run in shop.pulls[0].values())
     assert shop.days[0].is_success, shop.days[0].failed_steps
     landed = {name: rows for run in shop.pulls[0].values() for name, rows in run.landed.items()}
-    assert len(landed) == 10 and all(landed.values()), landed
+    assert len(landed) == 15 and all(landed.values()), landed
     assert not shop.days[0].failed_checks
 
 
@@ -115,6 +115,9 @@ def test_rows_in_the_lake_are_the_shops(shop: Shop) -> None:
         "raw_hubspot/companies": "hubspot_companies",
         "raw_ga4/events": "ga4_events",
         "raw_mailchimp/members": "mailchimp_members",
+        "raw_mailchimp/reports": "mailchimp_campaigns",
+        "raw_mailchimp/email_activity": "mailchimp_sends",
+        "raw_mailchimp/unsubscribes": "mailchimp_unsubscribes",
     }
     for stream, table in tables.items():
         assert landed[stream] == len(shop.table(table)), stream
@@ -230,7 +233,7 @@ def test_audiences_hold_whom_their_descriptions_say(shop: Shop) -> None:
 
 def test_the_vendors_hold_exactly_whom_we_may_reach(shop: Shop) -> None:
     held = shop.held()
-    assert len(held) == 10
+    assert len(held) == 13
     for name, push in shop.days[0].pushes.items():
         assert push["wanted"] == len(shop.mart(name.split("/")[1])), name
         assert push["confirmed"] == push["wanted"] - sum(push["blocked"].values()) == len(held[name]), name

@@ -98,8 +98,14 @@ def test_ids_stay_when_only_some_models_are_built_again(tmp_path: Path) -> None:
     before = build_identity(lake)["gid://shopify/Customer/2"]
     # a record with a smaller key joins: the name of a new component would change, the id of a known customer does not
     write_rows(lake, "hubspot/contacts", [contact(10, "b@mail.example")])
-    changed = ["stg_hubspot__contacts", "record_identifiers", "identity_edges", "identity_links"]
-    changed += ["identity_components", "identity_assignments", "customer_history", "identity_clusters"]
+    changed = ["stg_hubspot__contacts", "record_identifiers", "guarded_identifiers", "identity_edges", "identity_links"]
+    changed += [
+        "identity_components",
+        "identity_assignments",
+        "customer_flows",
+        "customer_history",
+        "identity_clusters",
+    ]
     dbt(lake, "run", "--select", *changed)
     after = dict(rows(f"SELECT record_id, customer_id FROM {mart(lake, 'identity_clusters')}"))
     assert after == {"gid://shopify/Customer/2": before, "10": before}

@@ -19,19 +19,35 @@ from connectors.landing import current_rows
 from connectors.sandbox.server import Sandbox
 from connectors.sandbox.state import copy_prepared
 from connectors.sandbox.world import World
-from connectors.sources import SOURCES, ga4, hubspot, mailchimp
+from connectors.sources import SOURCES, ga4, hubspot, mailchimp, meta_insights
 from connectors.stream import Source
 from tests.conftest import PACE
 
 BY_NAME = {source.name: source for source in SOURCES}
 # One stream a vendor; small, but of several pages (see `small_pages`).
-STREAM = {"shopify": "customers", "hubspot": "contacts", "ga4": "events", "mailchimp": "members"}
+STREAM = {
+    "shopify": "customers",
+    "hubspot": "contacts",
+    "ga4": "events",
+    "mailchimp": "members",
+    "meta": "insights",
+    "google_ads": "campaign_days",
+}
 # Where a page of rows is asked for, and how a later one is told from the first.
 PAGES = {
     "shopify": {"path": "graphql", "body": "customers\\("},
     "hubspot": {"path": "objects/2026-09/contacts"},
     "ga4": {"path": "/queries"},
     "mailchimp": {"path": "/members"},
+    "meta": {"path": r"/\d+/insights"},
+    "google_ads": {"path": "searchStream"},
+}
+# What a vendor cannot meet, or cannot be told from the truth.
+CANNOT = {
+    ("hubspot", "expired_token"): "the vendor's token does not expire",
+    ("mailchimp", "expired_token"): "the vendor's token does not expire",
+    ("meta", "expired_token"): "a token that has ended is a person's to renew",
+    ("google_ads", "empty_page"): "a stream without rows is how days without ads look; it carries no total",
 }
 every_vendor = pytest.mark.parametrize("vendor", list(STREAM))
 
@@ -60,6 +76,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailchimp, "PAGE", 30)
     monkeypatch.setattr(mailchimp, "PAGE_OVERLAP", 3)
     monkeypatch.setattr(ga4, "ROWS_AT_ONCE", 40)
+    monkeypatch.setattr(meta_insights, "PAGE", 30)
+    monkeypatch.setattr(meta_insights, "FIRST_POLL_SECONDS", 0.02)
     monkeypatch.setattr("connectors.sources.shopify.PAGE", {"customers": 40})
     monkeypatch.setattr("connectors.sources.shopify.Shopify.is_large", lambda *_: False)
     monkeypatch.setattr("connectors.http.FIRST_WAIT_SECONDS", 0.05)
@@ -131,8 +149,8 @@ PASSING = {
 def test_passing_fault_changes_nothing(
     vendor: str, kind: str, sandbox: Sandbox, lake: Lake, undisturbed: Callable[[str], dict[tuple[Any, ...], str]]
 ) -> None:
-    if (vendor, kind) in {("hubspot", "expired_token"), ("mailchimp", "expired_token")}:
-        pytest.skip("the vendor's token does not expire")
+    if (vendor, kind) in CANNOT:
+        pytest.skip(CANNOT[vendor, kind])
     expected = undisturbed(vendor)
     assert expected
     fault = sandbox.fault(vendor, kind, **(PAGES[vendor] | PASSING[kind]))
@@ -206,7 +224,10 @@ def test_lasting_fault_lands_nothing_and_the_next_pull_everything(
     assert rows(lake, BY_NAME[vendor]) == expected
 
 
-FIELDS = {"shopify": "updatedAt", "hubspot": "createdAt", "ga4": "event_name", "mailchimp": "status"}
+FIELDS = {"shopify": "updatedAt", "hubspot": "createdAt", "ga4": "event_name", "mailchimp": "status"} | {
+    "meta": "spend",
+    "google_ads": "date",
+}
 
 
 @every_vendor

@@ -12,8 +12,8 @@ from connectors.audience import Audience
 from connectors.destinations import configured
 from connectors.destinations.mailchimp import MailchimpConfig
 from connectors.destinations.mailchimp import _throttled as mailchimp_throttled
-from connectors.destinations.meta import MetaConfig, _pace
-from connectors.destinations.meta import _throttled as meta_throttled
+from connectors.destinations.meta import MetaConfig, pace
+from connectors.destinations.meta import throttled as meta_throttled
 from connectors.settings import SettingsError
 
 
@@ -86,6 +86,6 @@ def test_meta_throttles_with_http_400(code):
 
 
 def test_meta_is_slowed_down_before_the_limit():
-    assert _pace(answer(200, {}, {"call_count": 75})) == 0
-    assert _pace(answer(200, {}, {"call_count": 10, "total_time": 95})) == pytest.approx(4)
-    assert _pace(answer(200, {})) == 0
+    assert pace(answer(200, {}, {"call_count": 75})) == 0
+    assert pace(answer(200, {}, {"call_count": 10, "total_time": 95})) == pytest.approx(4)
+    assert pace(answer(200, {})) == 0

@@ -132,7 +132,7 @@ def test_batches_are_small_and_of_one_time(tmp_path: Path) -> None:
     dataset = _open(tmp_path, _table())
     frames = list(batches(dataset, TARGET, features_of(dataset, TARGET), NEW, batch_rows=1))
     assert [len(frame) for frame in frames] == [1, 1]
-    assert newest_as_of(dataset, TARGET) == NEW
+    assert newest_as_of(dataset) == NEW
 
 
 def test_share_keeps_the_same_customers_in_every_window(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+{{ config(kept_by='row') }}
 -- a basket somebody filled: a checkout that was left, or additions in a visit that never reached the checkout
 with checkouts as (
   select * from {{ ref('stg_shopify__abandoned_checkouts') }}

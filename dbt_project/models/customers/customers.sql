@@ -1,3 +1,4 @@
+{{ config(kept_by='row') }}
 -- who the customer is: each fact from the record that knows it best and newest
 with people as (
   select record_type, record_id, customer_id
@@ -26,8 +27,8 @@ facts as (
   union all
   select
     customer_id, 2, hubspot_contact_id, is_deleted, created_at, updated_at,
-    first_name, last_name, country, region, city, postal_code, birth_date,
-    cast(null as string), crm_stage
+    first_name, last_name, country, region, city, postal_code,
+    case when {{ is_possible_birth_date('birth_date') }} then birth_date end, cast(null as string), crm_stage
   from contacts
 ),
 

@@ -1,9 +1,29 @@
+{{ config(kept_by='session_id', kept_from=['stg_ga4__events', 'identity_clusters', 'customers']) }}
+{% call keys_that_changed() %}
+select session_id from {{ changes_of('stg_ga4__events') }}
+union all
+select session_id from {{ ref('stg_ga4__events') }}
+where user_id in (
+  select record_id from {{ changes_of('identity_clusters') }} where record_type = 'ga4.user_id'
+  union all
+  select record_id from {{ ref('identity_clusters') }}
+  where record_type = 'ga4.user_id' and customer_id in (select customer_id from {{ changes_of('customers') }})
+)
+union all
+select session_id from {{ ref('stg_ga4__events') }}
+where user_pseudo_id in (
+  select record_id from {{ changes_of('identity_clusters') }} where record_type = 'ga4.user_pseudo_id'
+  union all
+  select record_id from {{ ref('identity_clusters') }}
+  where record_type = 'ga4.user_pseudo_id' and customer_id in (select customer_id from {{ changes_of('customers') }})
+)
+{% endcall -%}
 -- a visit of the shop's site, as GA4 counts sessions: a browser and its session number
 with events as (
   select
     *,
     row_number() over (partition by session_id order by event_at asc, event_id asc) as event_rank
-  from {{ ref('stg_ga4__events') }}
+  from {{ rows_of('stg_ga4__events', 'session_id') }}
   where session_id is not null
 ),
 

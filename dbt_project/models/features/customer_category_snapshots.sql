@@ -1,10 +1,25 @@
+{{ config(kept_by=snapshot_key(), kept_from=[
+  'largest_categories', 'customer_snapshots', 'customer_categories', 'stg_ga4__items', 'sessions'
+], kept_log=false) }}
+{#- another choice of categories at a date is other rows for everybody -#}
+{% call keys_that_changed() %}
+select 'clock'
+union all
+select customer_id from {{ changes_of('customer_snapshots') }}
+union all
+select customer_id from {{ changes_of('customer_categories') }} where ordered_at < {{ last_known_outcome() }}
+union all
+select customer_id from {{ changes_of('sessions') }} where started_at < {{ newest_past_snapshot() }}
+union all
+select customer_id from {{ ref('sessions') }}
+where session_id in (select session_id from {{ changes_of('stg_ga4__items') }} where event_at < {{ newest_past_snapshot() }})
+union all
+select customer_id from {{ ref('customer_snapshots') }}
+where as_of in (select as_of from {{ changes_of('largest_categories') }})
+{% endcall -%}
 -- every customer and each of the ten largest categories, at every snapshot; nothing but the outcome looks past as_of
-with purchases as (
-  select * from {{ ref('customer_categories') }}
-),
-
-dates as (
-  select * from {{ ref('snapshot_dates') }}
+with largest as (
+  select * from {{ ref('largest_categories') }}
 ),
 
 customers_then as (
@@ -17,90 +32,67 @@ customers_then as (
     days_since_last_order,
     mean_gap_days,
     lifetime_spend
-  from {{ ref('customer_snapshots') }}
-),
-
-category_days as (
-  select
-    category,
-    cast(ordered_at as date) as ordered_date,
-    count(*) as order_count
-  from purchases
-  group by category, cast(ordered_at as date)
-),
-
--- largest by orders in the year before the snapshot, so that even the choice of categories knows nothing later
-ranked_categories as (
-  select
-    dates.as_of,
-    category_days.category,
-    row_number() over (
-      partition by dates.as_of order by sum(category_days.order_count) desc, category_days.category asc
-    ) as size_rank
-  from category_days
-  inner join dates
-    on
-      category_days.ordered_date < cast(dates.as_of as date)
-      and category_days.ordered_date >= cast({{ days_before('dates.as_of', 365) }} as date)
-  where category_days.category <> 'uncategorised'
-  group by dates.as_of, category_days.category
-),
-
-largest as (
-  select as_of, category
-  from ranked_categories
-  where size_rank <= 10
+  from {{ rows_of('customer_snapshots', snapshot_key()) }}
 ),
 
 purchases_then as (
   select
-    largest.as_of,
-    purchases.customer_id,
-    purchases.category,
+    as_of,
+    customer_id,
+    category,
     count(*) as category_order_count,
-    {% for days in [14, 30, 90] -%}
-    sum(case when {{ days_between('purchases.ordered_at', 'largest.as_of') }} < {{ days }} then 1 else 0 end)
-      as category_orders_{{ days }}d,
+    {% for days in [14, 30, 90, 180] -%}
+    sum(case when {{ days_between('ordered_at', 'as_of') }} < {{ days }} then 1 else 0 end) as category_orders_{{ days }}d,
     {% endfor -%}
-    {{ money('sum(purchases.spend)') }} as category_spend,
-    sum(purchases.item_count) as category_item_count,
-    min(purchases.ordered_at) as first_ordered_at,
-    max(purchases.ordered_at) as last_ordered_at
-  from purchases
-  inner join largest on purchases.category = largest.category and purchases.ordered_at < largest.as_of
-  group by largest.as_of, purchases.customer_id, purchases.category
+    {{ money('sum(spend)') }} as category_spend,
+    {% for days in [90, 180] -%}
+    {{ money(
+      'sum(case when ' ~ days_between('ordered_at', 'as_of') ~ ' < ' ~ days ~ ' then spend else 0 end)'
+    ) }} as category_spend_{{ days }}d,
+    {% endfor -%}
+    sum(item_count) as category_item_count,
+    min(ordered_at) as first_ordered_at,
+    max(ordered_at) as last_ordered_at
+  from {{ rows_then(
+    ref('customer_categories'), 'facts.category = dates.category and facts.ordered_at < dates.as_of', 'largest'
+  ) }} as purchases
+  group by as_of, customer_id, category
+),
+
+views as (
+  select
+    sessions.customer_id,
+    items.category,
+    items.event_at
+  from {{ ref('stg_ga4__items') }} as items
+  inner join {{ ref('sessions') }} as sessions on items.session_id = sessions.session_id
+  where items.event_name in ('view_item', 'add_to_cart') and sessions.customer_id is not null
 ),
 
 views_then as (
   select
-    largest.as_of,
-    sessions.customer_id,
-    items.category,
+    as_of,
+    customer_id,
+    category,
     count(*) as category_views_30d
-  from {{ ref('stg_ga4__items') }} as items
-  inner join {{ ref('sessions') }} as sessions on items.session_id = sessions.session_id
-  inner join largest
-    on
-      items.category = largest.category
-      and items.event_at < largest.as_of
-      and items.event_at >= {{ days_before('largest.as_of', 30) }}
-  where items.event_name in ('view_item', 'add_to_cart') and sessions.customer_id is not null
-  group by largest.as_of, sessions.customer_id, items.category
+  from {{ rows_then(
+    'views', 'facts.category = dates.category and facts.event_at < dates.as_of and facts.event_at >= '
+    ~ days_before('dates.as_of', 30), 'largest'
+  ) }} as views_by_then
+  group by as_of, customer_id, category
 ),
 
 next_purchases as (
   select
-    largest.as_of,
-    purchases.customer_id,
-    purchases.category,
+    as_of,
+    customer_id,
+    category,
     count(*) as order_count
-  from purchases
-  inner join largest
-    on
-      purchases.category = largest.category
-      and purchases.ordered_at >= largest.as_of
-      and purchases.ordered_at < {{ days_after('largest.as_of', var('propensity_window_days')) }}
-  group by largest.as_of, purchases.customer_id, purchases.category
+  from {{ rows_then(
+    ref('customer_categories'), 'facts.category = dates.category and facts.ordered_at >= dates.as_of and facts.ordered_at < '
+    ~ days_after('dates.as_of', var('propensity_window_days')), 'largest'
+  ) }} as purchases
+  group by as_of, customer_id, category
 )
 
 select
@@ -108,8 +100,11 @@ select
   customers_then.as_of,
   largest.category,
   cast(coalesce(purchases_then.category_order_count, 0) as bigint) as category_order_count,
-  {% for days in [14, 30, 90] -%}
+  {% for days in [14, 30, 90, 180] -%}
   cast(coalesce(purchases_then.category_orders_{{ days }}d, 0) as bigint) as category_orders_{{ days }}d,
+  {% endfor -%}
+  {% for days in [90, 180] -%}
+  coalesce(cast(purchases_then.category_spend_{{ days }}d as double), 0) as category_spend_{{ days }}d,
   {% endfor -%}
   {{ days_between('purchases_then.last_ordered_at', 'customers_then.as_of') }} as days_since_category_order,
   {{ ratio(

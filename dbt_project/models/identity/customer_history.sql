@@ -8,13 +8,7 @@ history as (
 ),
 
 flows as (
-  select
-    previous_customer_id,
-    customer_id,
-    cast(count(*) as bigint) as record_count
-  from assignments
-  where previous_customer_id is not null and previous_customer_id <> customer_id and is_person
-  group by previous_customer_id, customer_id
+  select * from {{ ref('customer_flows') }}
 ),
 
 still_there as (
@@ -81,7 +75,8 @@ select
   previous_customer_id,
   record_count,
   sequence_number,
-  occurred_at
+  occurred_at,
+  evidence
 from history
 union all
 select
@@ -91,5 +86,9 @@ select
   previous_customer_id,
   record_count,
   cast(sequence_number as bigint) as sequence_number,
-  {{ as_of() }} as occurred_at
+  {{ as_of() }} as occurred_at,
+  case
+    when event = 'split' then coalesce(guards, 'link_gone')
+    else coalesce(linking_rules, 'through_records_of_others')
+  end as evidence
 from new_events

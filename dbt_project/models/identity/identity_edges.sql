@@ -1,89 +1,54 @@
 -- every identifier of every record, with the guard's decision: does it link, and through which node of the graph
-with identifiers as (
-  select * from {{ ref('record_identifiers') }}
+with guarded as (
+  select * from {{ ref('guarded_identifiers') }}
 ),
 
-closed as (
+birth_dates as (
+  select * from {{ ref('record_birth_dates') }}
+),
+
+dated as (
+  select
+    guarded.*,
+    birth_dates.birth_date
+  from guarded
+  left join birth_dates on guarded.record_key = birth_dates.record_key
+),
+
+-- a phone or an address on which two full birth dates meet: two people of one name, a father and his son
+contradicted as (
+  select link_key
+  from dated
+  where identifier_type in ('phone', 'name_and_address') and link_key is not null
+  group by link_key
+  having count(distinct birth_date) > 1
+),
+
+-- of two records that a human has told apart the second gives up what both hang on
+separated as (
   select distinct
-    record_type,
-    record_id,
-    identifier_type,
-    identifier_value
-  from {{ ref('closed_identity_edges') }}
-),
-
--- how many people, by name, use an identifier; kanji and Latin spellings of one name cannot be compared
-named as (
-  select
-    *,
-    {{ matches_pattern('name_key', '^[!-~]+$') }} as is_latin_name,
-    case
-      when identifier_type = 'email' and {{ matches_pattern('identifier_value', role_address_pattern()) }} then true
-      else false
-    end as is_role_address
-  from identifiers
-),
-
-usage as (
-  select
-    identifier_type,
-    identifier_value,
-    count(distinct name_key) as name_count,
-    count(distinct case when is_latin_name then name_key end) as latin_name_count,
-    count(distinct case when not is_latin_name then name_key end) as other_name_count,
-    count(distinct case when record_type <> 'shopify.orders' then record_key end) as record_count
-  from named
-  where identifier_value is not null and not is_deleted
-  group by identifier_type, identifier_value
-),
-
--- whose an e-mail is when several names use it: the account's, then the most frequent, then the first
-name_ranks as (
-  select
-    identifier_type,
-    identifier_value,
-    is_latin_name,
-    name_key,
-    row_number() over (
-      partition by identifier_type, identifier_value, is_latin_name
-      order by
-        max(case when record_type = 'shopify.customers' then 1 else 0 end) desc,
-        count(distinct record_key) desc, min(first_seen_at) asc, name_key asc
-    ) as name_rank
-  from named
-  where identifier_type = 'email' and name_key is not null and not is_deleted
-  group by identifier_type, identifier_value, is_latin_name, name_key
-),
-
-guarded as (
-  select
-    named.*,
-    case
-      when named.identifier_value is null then 'missing'
-      when named.is_deleted then 'record_deleted'
-      when closed.record_id is not null then 'closed_by_hand'
-      when named.identifier_type in ('email', 'phone') and usage.name_count > {{ var('shared_identifier_limit') }}
-        then 'too_many_people'
-      -- a mailbox several people read: only records that also carry the same name are one person
-      when named.is_role_address then 'role_address'
-      when named.identifier_type = 'phone' and usage.name_count > 1 and named.name_key is null then 'no_name_on_shared_phone'
-      when named.identifier_type = 'phone' and usage.name_count > 1 then 'only_same_name'
-      when named.identifier_type = 'email' and named.name_key is not null and name_ranks.name_rank > 1 then 'only_same_name'
-    end as guard
-  from named
-  left join closed
+    seconds.record_key,
+    seconds.link_key
+  from {{ ref('separated_identity_records') }} as pairs
+  inner join guarded as firsts
+    on pairs.first_record_type = firsts.record_type and pairs.first_record_id = firsts.record_id
+  inner join guarded as seconds
     on
-      named.record_type = closed.record_type
-      and named.record_id = closed.record_id
-      and named.identifier_type = closed.identifier_type
-      and named.identifier_value = closed.identifier_value
-  left join usage
-    on named.identifier_type = usage.identifier_type and named.identifier_value = usage.identifier_value
-  left join name_ranks
-    on
-      named.identifier_type = name_ranks.identifier_type
-      and named.identifier_value = name_ranks.identifier_value
-      and named.name_key = name_ranks.name_key
+      pairs.second_record_type = seconds.record_type
+      and pairs.second_record_id = seconds.record_id
+      and firsts.link_key = seconds.link_key
+),
+
+judged as (
+  select
+    dated.*,
+    case
+      when separated.record_key is not null then 'separated_by_hand'
+      when contradicted.link_key is not null then 'contradicting_birthdays'
+    end as later_guard
+  from dated
+  left join contradicted on dated.link_key = contradicted.link_key
+  left join separated on dated.record_key = separated.record_key and dated.link_key = separated.link_key
 )
 
 select
@@ -94,10 +59,21 @@ select
   rule,
   first_seen_at,
   last_seen_at,
-  guard,
+  coalesce(later_guard, guard) as guard,
   case
-    when guard is null then identifier_type || '|' || identifier_value
-    when guard in ('only_same_name', 'role_address', 'too_many_people') and name_key is not null
-      then identifier_type || '|' || identifier_value || '|' || name_key
+    when later_guard is null then link_key
+    when later_guard = 'contradicting_birthdays' then link_key || '|' || cast(birth_date as string)
   end as link_key
-from guarded
+from judged
+union all
+select
+  record_type,
+  record_id,
+  identifier_type,
+  identifier_value,
+  rule,
+  first_seen_at,
+  last_seen_at,
+  guard,
+  link_key
+from {{ ref('forced_links') }}

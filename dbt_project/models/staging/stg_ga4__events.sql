@@ -1,9 +1,16 @@
+{{ config(materialized=kept_table(), kept_by='table_name', kept_files=['raw_ga4.events']) }}
+{#- a day's two tables decide together: the final one replaces the intraday one -#}
+{% call keys_that_changed() %}
+select replace(name, 'intraday_', '') as table_name from {{ changed_files('raw_ga4', 'events') }}
+union all
+select 'intraday_' || replace(name, 'intraday_', '') from {{ changed_files('raw_ga4', 'events') }}
+{% endcall -%}
 with raw_events as (
   select
     *,
     {{ replace_pattern('_table', '[^0-9]', '') }} as table_date,
     _table like '%intraday%' as is_intraday
-  from {{ source('raw_ga4', 'events') }}
+  from {{ raw_rows_of('raw_ga4', 'events', '_table') }}
 ),
 
 complete_days as (
@@ -37,6 +44,7 @@ numbered as (
 named as (
   select
     event_id,
+    _table as table_name,
     event_name,
     {{ from_microseconds('event_timestamp') }} as event_at,
     nullif(user_pseudo_id, '') as user_pseudo_id,

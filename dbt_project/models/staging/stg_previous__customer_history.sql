@@ -5,5 +5,6 @@ select
   previous_customer_id,
   record_count,
   sequence_number,
-  occurred_at
+  occurred_at,
+  evidence
 from {{ source('previous', 'customer_history') }}

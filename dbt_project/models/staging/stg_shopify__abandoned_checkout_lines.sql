@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='row') }}
 select
   line.id as checkout_line_id,
   checkouts.checkout_id,

@@ -1,5 +1,9 @@
+{{ config(materialized=kept_table(), kept_by='order_id', kept_files=['raw_shopify.orders']) }}
+{% call keys_that_changed() %}
+select id as order_id from {{ new_rows('raw_shopify', 'orders') }}
+{% endcall -%}
 with versions as (
-  {{ newest_version(source('raw_shopify', 'orders'), 'id', 'updatedAt') }}
+  {{ newest_version(raw_rows_of('raw_shopify', 'orders', 'id'), 'id', 'updatedAt') }}
 )
 
 select

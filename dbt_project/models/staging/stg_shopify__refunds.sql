@@ -1,3 +1,7 @@
+{{ config(materialized=kept_table(), kept_by='order_id', kept_from=['stg_shopify__orders']) }}
+{% call keys_that_changed() %}
+select order_id from {{ changes_of('stg_shopify__orders') }}
+{% endcall -%}
 with versions as (
   {{ list_of_newest_orders('refunds') }}
 )

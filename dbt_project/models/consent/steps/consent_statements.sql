@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='row') }}
 -- everything anybody has recorded about a customer and marketing: who said it, where, when, and whether it is a yes or
 -- a no. States that say neither (never asked, asked and not confirmed, an order form's tick box) are no statement.
 with clusters as (

@@ -29,7 +29,7 @@ owned as (
   where
     edges.guard is null
     -- a phone that a family shares still reaches each of them; a mailbox with another name on it does not
-    or (edges.guard = 'only_same_name' and edges.identifier_type = 'phone')
+    or (edges.guard in ('only_same_name', 'contradicting_birthdays') and edges.identifier_type = 'phone')
 )
 
 select

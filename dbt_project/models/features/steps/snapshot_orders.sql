@@ -1,17 +1,20 @@
+{{ config(
+  materialized=kept_table(), kept_by=snapshot_key(), kept_from=['snapshot_dates', 'order_facts'],
+  kept_log=past_snapshots()
+) }}
+{% call keys_that_changed() %}
+select 'clock'
+union all
+select customer_id from {{ changes_of('order_facts') }} where ordered_at < {{ newest_past_snapshot() }}
+{% endcall -%}
 -- what a customer's orders before a snapshot add up to: counts and sums only, ratios come later
-with facts as (
-  select * from {{ ref('order_facts') }}
-),
-
-facts_then as (
+with facts_then as (
   select
-    dates.as_of,
-    facts.*,
-    {{ days_between('facts.ordered_at', 'dates.as_of') }} as age_days,
+    *,
+    {{ days_between('ordered_at', 'as_of') }} as age_days,
     -- an order cancelled after the snapshot still counted then
-    case when facts.cancelled_at < dates.as_of then {{ money('0') }} else facts.order_total end as spend
-  from facts
-  inner join {{ ref('snapshot_dates') }} as dates on facts.ordered_at < dates.as_of
+    case when cancelled_at < as_of then {{ money('0') }} else order_total end as spend
+  from {{ rows_then(ref('order_facts'), 'facts.ordered_at < dates.as_of', ref('snapshot_dates')) }} as orders_then
 )
 
 select
@@ -25,6 +28,9 @@ select
   {% endfor -%}
   min(ordered_at) as first_ordered_at,
   max(ordered_at) as last_ordered_at,
+  -- the orders before an order are never later than those before a later one
+  max(previous_ordered_at) as second_last_ordered_at,
+  max(second_previous_ordered_at) as third_last_ordered_at,
   sum(gap_hours) as gap_hours,
   sum(gap_hours * gap_hours) as squared_gap_hours,
   count(gap_hours) as gap_count,

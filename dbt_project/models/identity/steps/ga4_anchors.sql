@@ -1,6 +1,21 @@
+{{ config(materialized=kept_table(), kept_by='record_id', kept_from=['stg_ga4__events', 'stg_shopify__orders']) }}
+{% call keys_that_changed() %}
+select user_id from {{ changes_of('stg_ga4__events') }}
+union all
+select user_pseudo_id from {{ changes_of('stg_ga4__events') }}
+union all
+select user_pseudo_id from {{ ref('stg_ga4__events') }}
+where transaction_id in (
+  select order_id from {{ changes_of('stg_shopify__orders') }}
+  union all
+  select order_name from {{ changes_of('stg_shopify__orders') }}
+  union all
+  select {{ replace_pattern('order_id', '^.*/', '') }} from {{ changes_of('stg_shopify__orders') }}
+)
+{% endcall -%}
 -- whom a browser belongs to: one account or one order, so that a device a family shares never joins two people
 with events as (
-  select * from {{ ref('stg_ga4__events') }}
+  select * from {{ rows_of('stg_ga4__events', 'user_pseudo_id') }}
 ),
 
 orders as (
@@ -22,7 +37,7 @@ accounts as (
     user_id,
     min(event_at) as first_seen_at,
     max(event_at) as last_seen_at
-  from events
+  from {{ rows_of('stg_ga4__events', 'user_id') }}
   where user_id is not null
   group by user_id
 ),

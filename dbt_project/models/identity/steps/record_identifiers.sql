@@ -1,19 +1,44 @@
+{{ config(
+  materialized=kept_table(), kept_by='record_id',
+  kept_from=['stg_shopify__customers', 'stg_shopify__orders', 'stg_hubspot__contacts', 'ga4_anchors']
+) }}
+{% call keys_that_changed() %}
+select shopify_customer_id from {{ changes_of('stg_shopify__customers') }}
+union all
+select order_id from {{ changes_of('stg_shopify__orders') }}
+union all
+select hubspot_contact_id from {{ changes_of('stg_hubspot__contacts') }}
+union all
+select record_id from {{ changes_of('ga4_anchors') }}
+{% endcall -%}
 -- what every record says it is: the raw material of identity, before any guard
 with shopify_customers as (
-  select * from {{ ref('stg_shopify__customers') }}
+  select * from {{ rows_of('stg_shopify__customers', 'shopify_customer_id') }}
 ),
 
 guest_orders as (
-  select * from {{ ref('stg_shopify__orders') }}
+  select * from {{ rows_of('stg_shopify__orders', 'order_id') }}
   where shopify_customer_id is null
 ),
 
 hubspot_contacts as (
-  select * from {{ ref('stg_hubspot__contacts') }}
+  select * from {{ rows_of('stg_hubspot__contacts', 'hubspot_contact_id') }}
 ),
 
 ga4_anchors as (
-  select * from {{ ref('ga4_anchors') }}
+  select * from {{ rows_of('ga4_anchors', 'record_id') }}
+),
+
+mailboxes as (
+  select
+    'shopify.customers' as record_type, shopify_customer_id as record_id, name_key, created_at, updated_at, is_deleted, email
+  from shopify_customers
+  union all
+  select 'shopify.orders', order_id, cast(null as string), created_at, updated_at, is_deleted, email
+  from guest_orders
+  union all
+  select 'hubspot.contacts', hubspot_contact_id, name_key, created_at, updated_at, is_deleted, email
+  from hubspot_contacts
 ),
 
 stated as (
@@ -46,6 +71,13 @@ stated as (
     'shopify.orders', order_id, cast(null as string), created_at, updated_at, is_deleted,
     'email', email, 'order_email'
   from guest_orders
+  union all
+  -- two addresses of one mailbox, by its provider's own rule
+  select
+    record_type, record_id, name_key, created_at, updated_at, is_deleted,
+    'email_key', {{ email_key('email') }}, 'same_mailbox'
+  from mailboxes
+  where {{ has_mailbox_rule('email') }}
   union all
   select
     'hubspot.contacts', hubspot_contact_id, name_key, created_at, updated_at, is_deleted,

@@ -1,10 +1,20 @@
+{{ config(
+  materialized=kept_table(), kept_by='customer_id', kept_from=['customer_categories', 'purchase_totals'], kept_log=false
+) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('customer_categories') }}
+union all
+select customer_id from {{ ref('customer_categories') }} where {{ has_passed('ordered_at', [0, 365]) }}
+union all
+select customer_id from {{ changes_of('purchase_totals') }}
+{% endcall -%}
 -- what a customer buys most, in the year before the as-of time: categories by orders, makers by lines
 with categories as (
   select
     customer_id,
     category,
     row_number() over (partition by customer_id order by count(*) desc, category asc) as category_rank
-  from {{ ref('customer_categories') }}
+  from {{ rows_of('customer_categories', 'customer_id') }}
   where
     category <> 'uncategorised'
     and ordered_at < {{ as_of() }}
@@ -14,17 +24,12 @@ with categories as (
 
 vendors as (
   select
-    lines.customer_id,
-    products.vendor,
-    row_number() over (partition by lines.customer_id order by count(*) desc, products.vendor asc) as vendor_rank
-  from {{ ref('order_lines') }} as lines
-  inner join {{ ref('stg_shopify__products') }} as products on lines.product_id = products.product_id
-  where
-    lines.customer_id is not null
-    and products.vendor is not null
-    and lines.ordered_at < {{ as_of() }}
-    and lines.ordered_at >= {{ days_before(as_of(), 365) }}
-  group by lines.customer_id, products.vendor
+    customer_id,
+    vendor,
+    row_number() over (partition by customer_id order by sum(line_count_365d) desc, vendor asc) as vendor_rank
+  from {{ rows_of('purchase_totals', 'customer_id') }}
+  where vendor <> 'unknown' and line_count_365d > 0
+  group by customer_id, vendor
 ),
 
 top_categories as (

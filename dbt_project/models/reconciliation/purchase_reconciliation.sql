@@ -1,0 +1,105 @@
+with orders as (
+  select
+    orders.order_id,
+    orders.order_name,
+    orders.ordered_at,
+    {{ shop_date('orders.ordered_at') }} as order_date,
+    orders.source_name,
+    orders.is_cancelled,
+    orders.currency,
+    orders.order_total,
+    orders.net_total,
+    credits.channel as order_channel
+  from {{ ref('orders') }} as orders
+  inner join {{ ref('attributed_orders') }} as credits
+    on orders.order_id = credits.order_id and credits.attribution_model = 'last'
+),
+
+purchases as (
+  select * from {{ ref('ga4_purchases') }}
+),
+
+counts as (
+  select
+    order_id,
+    count(*) as event_count
+  from purchases
+  where order_id is not null
+  group by order_id
+),
+
+paired as (
+  select
+    'order.' || orders.order_id as reconciliation_id,
+    orders.*,
+    purchases.event_id,
+    purchases.transaction_id,
+    purchases.purchased_at,
+    purchases.purchase_date,
+    purchases.purchase_revenue,
+    purchases.purchase_channel,
+    purchases.has_session,
+    likely.event_id as likely_event_id,
+    coalesce(counts.event_count, 0) as event_count,
+    case
+      when purchases.event_id is null and orders.source_name <> 'web' then 'offline'
+      when purchases.event_id is null then 'missing'
+      when purchases.purchase_revenue <> orders.order_total then 'different_amount'
+      when purchases.purchase_date <> orders.order_date then 'late'
+      else 'matched'
+    end as finding,
+    case
+      when purchases.event_id is not null then null
+      when orders.source_name <> 'web' then 'sold_offline'
+      when likely.event_id is not null then 'id_lost'
+      else 'unexplained'
+    end as reason
+  from orders
+  left join purchases on orders.order_id = purchases.order_id and purchases.purchase_number = 1
+  left join {{ ref('likely_orders') }} as likely on orders.order_id = likely.order_id
+  left join counts on orders.order_id = counts.order_id
+),
+
+{% set order_columns = ['order_id', 'order_name', 'ordered_at', 'order_date', 'source_name', 'is_cancelled', 'order_total',
+  'net_total', 'order_channel'] -%}
+{% set columns = ['reconciliation_id', 'finding', 'reason'] + order_columns + ['currency', 'event_id', 'transaction_id',
+  'purchased_at', 'purchase_date', 'purchase_revenue', 'purchase_channel', 'has_session', 'event_count'] -%}
+left_over as (
+  select
+    'ga4.' || purchases.event_id as reconciliation_id,
+    case when purchases.order_id is null then 'unknown_order' else 'double' end as finding,
+    case
+      when purchases.order_id is not null then 'sent_again'
+      when likely.order_id is not null then 'id_lost'
+      else purchases.unknown_reason
+    end as reason,
+    coalesce(purchases.order_id, likely.order_id) as order_id,
+    {% for name in order_columns[1:] -%}
+    orders.{{ name }},
+    {% endfor -%}
+    coalesce(orders.currency, '{{ var("shop_currency") }}') as currency,
+    purchases.event_id,
+    purchases.transaction_id,
+    purchases.purchased_at,
+    purchases.purchase_date,
+    purchases.purchase_revenue,
+    purchases.purchase_channel,
+    purchases.has_session,
+    cast(1 as bigint) as event_count
+  from purchases
+  left join {{ ref('likely_orders') }} as likely on purchases.event_id = likely.event_id
+  left join orders on coalesce(purchases.order_id, likely.order_id) = orders.order_id
+  where purchases.order_id is null or purchases.purchase_number > 1
+)
+
+select
+  {{ columns | join(',\n  ') }},
+  {{ money('purchase_revenue - order_total') }} as amount_difference,
+  {{ epoch_seconds('purchased_at') }} - {{ epoch_seconds('ordered_at') }} as delay_seconds
+from (
+  select {{ columns | join(', ') }}
+  from paired
+  union all
+  select {{ columns | join(', ') }}
+  from left_over
+) as everything

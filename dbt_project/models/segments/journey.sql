@@ -1,0 +1,5 @@
+-- the stage of the journey overall
+select
+  customer_id,
+  stage as part
+from {{ ref('journey_stages') }}
