@@ -229,7 +229,9 @@
   {%- endif %}
   delete from {{ relation }} where rowid in (select place from gone_{{ me }});
   insert into {{ relation }} select * from fresh_{{ me }} where rowid in (select place from added_{{ me }});
-  {%- if primary_key %}
+  {%- if primary_key and (not keys or key_follows(key, primary_key)) %}
+  {{ primary_key_check("fresh_" ~ me) }};
+  {%- elif primary_key %}
   {#- a null, or a value that comes twice now, is one of a row that was added #}
   {%- set columns = '(' ~ primary_key | join(', ') ~ ')' %}
   {%- set added = "fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")" %}
@@ -241,6 +243,15 @@
   {%- for name in ['fresh', 'hashed', 'stale', 'gone', 'added'] %}
   drop table {{ name }}_{{ me }};
   {%- endfor %}
+{% endmacro %}
+
+{# Whether equal primary keys mean equal `kept_by`, which is so when that reads no other column: then a key that comes
+   twice comes twice among the rows that were worked out. #}
+{% macro key_follows(key, primary_key) %}
+  {%- set known = ['coalesce', 'case', 'when', 'then', 'else', 'end', 'cast', 'as', 'timestamp'] -%}
+  {%- set read = modules.re.findall('[a-z_]+', modules.re.sub("'[^']*'", '', key)) -%}
+  {%- set of_primary_key = modules.re.findall('[a-z_]+', primary_key | join(' ')) -%}
+  {{ return(read | reject('in', known + of_primary_key) | list == []) }}
 {% endmacro %}
 
 {# How far the logs and the raw files are read with this build. #}

@@ -13,7 +13,7 @@ from tests.world_lake import write_world
 EARLIER, DAY_AFTER = "2026-09-08T15:00:00Z", "2026-10-19T15:00:00Z"
 CLOCKS = "('2026-10-18 15:00:00', '2026-10-19 15:00:00')"
 SNAPSHOTS = ("customer_snapshots", "customer_category_snapshots")
-JOURNEYS = ("journey_browsing", "journey_events", "journey_moments", "journey_orders", "journey_signals")
+JOURNEYS = ("journey_browsing", "journey_events", "journey_orders")
 # stream → what replaces the columns of some of its records, months after they happened
 LATE = {
     "shopify/orders": (
