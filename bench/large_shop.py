@@ -122,11 +122,12 @@ def write_day(lake: Lake, size: Size, tell: Told, day: int = 0) -> None:
         for rows in (some, f"range({first}, {first + fresh})"):
             writer.copy("shopify/customers", customers(rows, at), changed)
             writer.copy("hubspot/contacts", contacts(rows, at), changed)
-        a_day, a_days_visits = size.orders // 200, size.events // EVENTS_A_SESSION // 100
+        a_day, visits = int(size.orders * CHANGED_SHARE / 2), size.events // EVENTS_A_SESSION
+        orders_before, visits_before = size.orders + day * a_day, visits + day * (visits // 100)
         today = Day(
             at,
-            range(size.orders + day * a_day, size.orders + (day + 1) * a_day),
-            range(100 * a_days_visits + day * a_days_visits, 100 * a_days_visits + (day + 1) * a_days_visits),
+            range(orders_before, orders_before + a_day),
+            range(visits_before, visits_before + visits // 100),
             first + fresh,
         )
         rows = f"range({today.orders.start}, {today.orders.stop})"
@@ -288,8 +289,8 @@ def events(day: Day) -> str:
     buying = min(int(len(day.visits) * BUYING_VISITS), len(day.orders))
     return f"""
         WITH visits AS (
-            SELECT s, CASE WHEN s < {day.visits.start + buying} THEN s - {day.visits.start} + {day.orders.start} END AS o,
-                o IS NOT NULL AS buys,
+            SELECT s, s < {day.visits.start + buying} AS buys,
+                CASE WHEN buys THEN s - {day.visits.start} + {day.orders.start} END AS o,
                 CASE WHEN buys THEN pick('buyer', o, {day.customers}) ELSE pick('visitor', s, {day.customers}) END AS c,
                 CASE WHEN buys THEN second_of(o) - 80 ELSE pick('hour', s, 86000) END AS second,
                 CASE WHEN buys THEN bought_by(o, c)[1].product ELSE product_of(c, 'shown', s) END AS p,
