@@ -323,7 +323,7 @@ def events(day: Day) -> str:
                     THEN ['organic', 'email', '(none)'][1 + pick('from', s, 3)] END,
                 gclid := NULL) AS collected_traffic_source,
             CASE WHEN event_name = 'purchase' THEN struct_pack(
-                transaction_id := gid('Order', o), purchase_revenue := total::DOUBLE,
+                transaction_id := '#' || o, purchase_revenue := total::DOUBLE,
                 tax_value := 0.0, shipping_value := 0.0, total_item_quantity := 1, unique_items := 1) END AS ecommerce,
             CASE WHEN event_name IN ('view_item', 'add_to_cart', 'purchase') THEN [struct_pack(
                 item_id := p::VARCHAR, item_name := 'Product ' || p, item_brand := NULL, item_variant := NULL,
