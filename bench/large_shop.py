@@ -2,6 +2,10 @@
 
 `write_shop` writes the first year, `write_day` one more day of it: new and changed orders, customers and contacts of a
 hundredth of the customers, and the day's events. The same seed and size give the same rows.
+
+Its habits are those of shops: customers have categories of their own (25 lines stand in 17 of 200; the first 25 of a
+household of dunnhumby's Complete Journey in 17.4 of 303), two visits in five end with one of the day's orders, and an
+order changes within the 60 days that shops give for returns.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +25,8 @@ NOW = START + timedelta(days=DAYS)
 ORDERS_A_CUSTOMER = 10
 EVENTS_A_CUSTOMER = 50
 EVENTS_A_SESSION = 5
+BUYING_VISITS = 0.4
+RETURN_DAYS = 60
 PRODUCTS = 20_000
 CATEGORIES = 200
 ROWS_AT_ONCE = 1_000_000
@@ -29,7 +35,7 @@ CHANGED_SHARE = 0.01
 Told = Callable[[str, int], None]
 """Takes a stream's name and how many rows of it are written so far."""
 
-MACROS = """
+MACROS = f"""
 CREATE OR REPLACE MACRO chance(salt, i) AS (hash(salt, i) % 1000003) / 1000003.0;
 CREATE OR REPLACE MACRO pick(salt, i, n) AS (hash(salt, i) % n::UBIGINT)::BIGINT;
 CREATE OR REPLACE MACRO gid(kind, i) AS 'gid://shopify/' || kind || '/' || i;
@@ -42,6 +48,14 @@ CREATE OR REPLACE MACRO family_of(c) AS
 CREATE OR REPLACE MACRO given_of(c) AS
     ['太郎', '花子', '健', '美咲', '翔', '葵', '大輔', '陽菜', '直樹', '結衣'][1 + pick('given', c, 10)] || (c % 997);
 CREATE OR REPLACE MACRO price_of(p) AS (100 + pick('price', p, 9900)) / 100.0;
+CREATE OR REPLACE MACRO second_of(o) AS 100 + pick('at', o, 86000);
+CREATE OR REPLACE MACRO product_of(c, salt, i) AS
+    pick('taste', c * {CATEGORIES} + ({CATEGORIES} * chance(salt, i) ** 4)::BIGINT, {CATEGORIES})
+    + {CATEGORIES} * pick(salt || ' one', i, {PRODUCTS // CATEGORIES});
+CREATE OR REPLACE MACRO bought_by(o, c) AS list_transform(range(0, 1 + pick('lines', o, 4)), lambda n: struct_pack(
+    number := n, product := product_of(c, 'product', o * 8 + n), quantity := 1 + pick('quantity', o * 8 + n, 3)));
+CREATE OR REPLACE MACRO total_of(bought) AS
+    list_sum(list_transform(bought, lambda b: b.quantity * price_of(b.product)));
 """
 
 
@@ -60,6 +74,24 @@ class Size:
         return self.customers * EVENTS_A_CUSTOMER
 
 
+@dataclass(frozen=True)
+class Day:
+    """A day's orders and visits, both numbered without a gap, and the customers among whom they fall."""
+
+    at: datetime
+    orders: range
+    visits: range
+    customers: int
+
+    @classmethod
+    def of_year(cls, size: Size, number: int) -> "Day":
+        orders, visits = (
+            range(total * number // DAYS, total * (number + 1) // DAYS)
+            for total in (size.orders, size.events // EVENTS_A_SESSION)
+        )
+        return cls(START + timedelta(days=number), orders, visits, size.customers)
+
+
 def write_shop(lake: Lake, size: Size, tell: Told) -> None:
     """The year that ends at `NOW`, for every stream of the sources it fills; the others are empty."""
     for source in SOURCES:
@@ -72,12 +104,11 @@ def write_shop(lake: Lake, size: Size, tell: Told) -> None:
             writer.copy("hubspot/contacts", contacts(f"range({low}, {high})", START), high)
             writer.copy("mailchimp/members", members(f"range({low}, {high})", START), high)
         for low, high in parts(size.orders):
-            writer.copy("shopify/orders", orders(f"range({low}, {high})", size, START, DAYS), high)
+            writer.copy("shopify/orders", orders(f"range({low}, {high})", day_of_year(size), size.customers), high)
         for low, high in parts(size.customers):
             writer.copy("shopify/abandoned_checkouts", checkouts(f"range({low}, {high})", START, DAYS), high)
-        a_day = size.events // DAYS
-        for day in range(DAYS):
-            writer.copy_day(START + timedelta(days=day), day * a_day, a_day, size)
+        for number in range(DAYS):
+            writer.copy_events(Day.of_year(size, number))
 
 
 def write_day(lake: Lake, size: Size, tell: Told, day: int = 0) -> None:
@@ -91,14 +122,21 @@ def write_day(lake: Lake, size: Size, tell: Told, day: int = 0) -> None:
         for rows in (some, f"range({first}, {first + fresh})"):
             writer.copy("shopify/customers", customers(rows, at), changed)
             writer.copy("hubspot/contacts", contacts(rows, at), changed)
-        a_day = size.orders // 200
-        grown = Size(first + fresh)
-        first = size.orders + day * a_day
-        writer.copy("shopify/orders", orders(f"range({first}, {first + a_day})", grown, at, 1), a_day)
-        again = f"(SELECT pick('again {day}', i, {size.orders}) FROM range(0, {a_day}) AS t (i) GROUP BY 1)"
-        writer.copy("shopify/orders", orders(again, size, START, DAYS, changed_at=at), a_day)
-        events_a_day = int(size.events * CHANGED_SHARE)
-        writer.copy_day(at, size.events + day * events_a_day, events_a_day, grown)
+        a_day, visits = int(size.orders * CHANGED_SHARE / 2), size.events // EVENTS_A_SESSION
+        orders_before, visits_before = size.orders + day * a_day, visits + day * (visits // 100)
+        today = Day(
+            at,
+            range(orders_before, orders_before + a_day),
+            range(visits_before, visits_before + visits // 100),
+            first + fresh,
+        )
+        rows = f"range({today.orders.start}, {today.orders.stop})"
+        writer.copy("shopify/orders", orders(rows, f"TIMESTAMP '{at}'", today.customers), a_day)
+        recent = Day.of_year(size, DAYS - RETURN_DAYS).orders.start
+        again = f"pick('again {day}', i, {size.orders - recent})"
+        rows = f"(SELECT {recent} + {again} FROM range(0, {a_day}) AS t (i) GROUP BY 1)"
+        writer.copy("shopify/orders", orders(rows, day_of_year(size), size.customers, changed_at=at), a_day)
+        writer.copy_events(today)
 
 
 def parts(total: int) -> Iterator[tuple[int, int]]:
@@ -138,9 +176,8 @@ class Writer:
             self.connection.execute(f"COPY (SELECT {chosen} FROM ({query}) AS row) TO '{path}' (FORMAT parquet)")
         self.tell(stream, done)
 
-    def copy_day(self, day: datetime, first: int, rows: int, size: Size) -> None:
-        table = day.strftime("%Y%m%d")
-        self.copy("ga4/events", events(day, first, rows, size), first + rows, table)
+    def copy_events(self, day: Day) -> None:
+        self.copy("ga4/events", events(day), day.visits.stop * EVENTS_A_SESSION, f"{day.at:%Y%m%d}")
 
 
 def products() -> str:
@@ -194,24 +231,22 @@ def members(rows: str, at: datetime) -> str:
         FROM {rows} AS t (c) WHERE chance('member', c) < 0.5"""
 
 
-def orders(rows: str, size: Size, at: datetime, days: int, changed_at: datetime | None = None) -> str:
+def day_of_year(size: Size) -> str:
+    """The day of order `o` of the year: as many on each."""
+    return f"TIMESTAMP '{START}' + to_days((((o + 1) * {DAYS} - 1) // {size.orders})::INTEGER)"
+
+
+def orders(rows: str, day: str, buyers: int, changed_at: datetime | None = None) -> str:
     """One to four lines each; a twentieth are guests, a fiftieth refunded, a hundredth cancelled."""
     updated = f"TIMESTAMP '{changed_at}'" if changed_at else "placed_at"
     return f"""
         WITH placed AS (
-            SELECT o, pick('buyer', o, {size.customers}) AS c, 1 + pick('lines', o, 4) AS line_count,
-                TIMESTAMP '{at}' + to_seconds(pick('at', o, {days * 86_400})) AS placed_at,
+            SELECT o, pick('buyer', o, {buyers}) AS c, {day} + to_seconds(second_of(o)) AS placed_at,
                 chance('guest', o) < 0.05 AS is_guest, chance('refund', o) < 0.02 AS is_refunded
             FROM {rows} AS t (o)
         ),
-        filled AS (
-            SELECT *, list_transform(range(0, line_count), lambda n: struct_pack(
-                number := n, product := pick('product', o * 8 + n, {PRODUCTS}),
-                quantity := 1 + pick('quantity', o * 8 + n, 3))) AS bought
-            FROM placed
-        ),
         summed AS (
-            SELECT *, list_sum(list_transform(bought, lambda b: b.quantity * price_of(b.product))) AS total FROM filled
+            SELECT *, bought_by(o, c) AS bought, total_of(bought) AS total FROM placed
         )
         SELECT gid('Order', o) AS id, '#' || o AS name, placed_at AS createdAt, {updated} AS updatedAt,
             placed_at AS processedAt, CASE WHEN chance('cancel', o) < 0.01 THEN {updated} END AS cancelledAt,
@@ -241,30 +276,36 @@ def checkouts(rows: str, at: datetime, days: int) -> str:
         SELECT gid('AbandonedCheckout', c) AS id, '#C' || c AS name,
             TIMESTAMP '{at}' + to_seconds(pick('left at', c, {days * 86_400})) AS createdAt, createdAt AS updatedAt,
             struct_pack(id := gid('Customer', c)) AS customer, []::VARCHAR[] AS discountCodes,
-            shop_money(price_of(c % {PRODUCTS})) AS totalPriceSet,
-            [struct_pack(id := gid('AbandonedCheckoutLineItem', c), sku := (c % {PRODUCTS})::VARCHAR,
-                title := 'Product ' || (c % {PRODUCTS}), quantity := 1,
-                product := struct_pack(id := gid('Product', c % {PRODUCTS})),
-                variant := struct_pack(id := gid('ProductVariant', c % {PRODUCTS})))] AS lineItems
-        FROM {rows} AS t (c) WHERE chance('leaves', c) < 0.2"""
+            shop_money(price_of(p)) AS totalPriceSet,
+            [struct_pack(id := gid('AbandonedCheckoutLineItem', c), sku := p::VARCHAR,
+                title := 'Product ' || p, quantity := 1,
+                product := struct_pack(id := gid('Product', p)),
+                variant := struct_pack(id := gid('ProductVariant', p)))] AS lineItems
+        FROM (SELECT c, product_of(c, 'left', c) AS p FROM {rows} AS t (c) WHERE chance('leaves', c) < 0.2)"""
 
 
-def events(day: datetime, first: int, rows: int, size: Size) -> str:
-    """Visits of five events: start, page, product, and for some cart and purchase; four in five are signed in."""
+def events(day: Day) -> str:
+    """Visits of five events: start, page, product, for some a cart; the first of a day buy its first orders."""
+    buying = min(int(len(day.visits) * BUYING_VISITS), len(day.orders))
     return f"""
-        WITH numbered AS (
-            SELECT e, e // {EVENTS_A_SESSION} AS s, e % {EVENTS_A_SESSION} AS step
-            FROM range({first}, {first + rows}) AS t (e)
+        WITH visits AS (
+            SELECT s, s < {day.visits.start + buying} AS buys,
+                CASE WHEN buys THEN s - {day.visits.start} + {day.orders.start} END AS o,
+                CASE WHEN buys THEN pick('buyer', o, {day.customers}) ELSE pick('visitor', s, {day.customers}) END AS c,
+                CASE WHEN buys THEN second_of(o) - 80 ELSE pick('hour', s, 86000) END AS second,
+                CASE WHEN buys THEN bought_by(o, c)[1].product ELSE product_of(c, 'shown', s) END AS p,
+                total_of(bought_by(o, c)) AS total
+            FROM range({day.visits.start}, {day.visits.stop}) AS t (s)
         ),
         visited AS (
-            SELECT *, pick('visitor', s, {size.customers}) AS c, pick('shown', s, {PRODUCTS}) AS p,
-                epoch_us(TIMESTAMP '{day}') + pick('hour', s, 86000) * 1000000 + step * 20000000 AS at_us,
+            SELECT *, s * {EVENTS_A_SESSION} + step AS e,
+                epoch_us(TIMESTAMP '{day.at}') + (second + step * 20) * 1000000 AS at_us,
                 CASE step WHEN 0 THEN 'session_start' WHEN 1 THEN 'page_view' WHEN 2 THEN 'view_item'
-                    WHEN 3 THEN CASE WHEN chance('cart', s) < 0.3 THEN 'add_to_cart' ELSE 'view_item' END
-                    ELSE CASE WHEN chance('buys', s) < 0.1 THEN 'purchase' ELSE 'page_view' END END AS event_name
-            FROM numbered
+                    WHEN 3 THEN CASE WHEN buys OR chance('cart', s) < 0.3 THEN 'add_to_cart' ELSE 'view_item' END
+                    ELSE CASE WHEN buys THEN 'purchase' ELSE 'page_view' END END AS event_name
+            FROM visits CROSS JOIN range(0, {EVENTS_A_SESSION}) AS steps (step)
         )
-        SELECT '{day:%Y%m%d}' AS _table, '{day:%Y%m%d}' AS event_date, at_us AS event_timestamp, event_name,
+        SELECT '{day.at:%Y%m%d}' AS _table, '{day.at:%Y%m%d}' AS event_date, at_us AS event_timestamp, event_name,
             [struct_pack(key := 'ga_session_id', value := struct_pack(string_value := NULL, int_value := s,
                 float_value := NULL, double_value := NULL)),
              struct_pack(key := 'page_location', value := struct_pack(
@@ -282,7 +323,7 @@ def events(day: datetime, first: int, rows: int, size: Size) -> str:
                     THEN ['organic', 'email', '(none)'][1 + pick('from', s, 3)] END,
                 gclid := NULL) AS collected_traffic_source,
             CASE WHEN event_name = 'purchase' THEN struct_pack(
-                transaction_id := gid('Order', pick('sale', s, {size.orders})), purchase_revenue := price_of(p)::DOUBLE,
+                transaction_id := '#' || o, purchase_revenue := total::DOUBLE,
                 tax_value := 0.0, shipping_value := 0.0, total_item_quantity := 1, unique_items := 1) END AS ecommerce,
             CASE WHEN event_name IN ('view_item', 'add_to_cart', 'purchase') THEN [struct_pack(
                 item_id := p::VARCHAR, item_name := 'Product ' || p, item_brand := NULL, item_variant := NULL,

@@ -114,11 +114,23 @@
     {{ get_assert_columns_equivalent(compiled_code) }}
   {%- endif -%}
   {%- set version = (known[0][0] | int if known else 0) + 1 -%}
+  {%- set key = config.get('kept_by') -%}
+  {%- set parts = parts_of(rows) -%}
+  {%- set primary_key = primary_key_of_model() -%}
   {% call statement('main') -%}
-    create or replace table {{ relation }} as (
-      {{ rows }}
-    );
+    {%- for part in parts %}
+    {{ 'create or replace table ' ~ relation ~ ' as' if loop.first else 'insert into ' ~ relation }}
+    select * from (
+      {{ restricted(rows, part) }}
+    ) as wanted{% if part %} where {{ part.replace('KEY', key) }}{% endif %};
+    {%- endfor %}
+    {%- if primary_key and key_follows(key, primary_key) %}
+    {%- for part in parts %}
+    {{ primary_key_check('(select * from ' ~ relation ~ ' where ' ~ part.replace('KEY', key) ~ ') as part' if part else relation) }};
+    {%- endfor %}
+    {%- else %}
     {{ primary_key_check(relation) }};
+    {%- endif %}
     create or replace table {{ log }} as
     select *, cast(0 as bigint) as version, false as is_gone from {{ relation }} where false;
     delete from kept.states where model = '{{ me }}';
@@ -126,6 +138,53 @@
     {{ note_what_was_read() }}
   {%- endcall %}
   {{ return(version) }}
+{% endmacro %}
+
+{# The rows that a model reads, cut down: every relation in `rows_of` to those of whose key (KEY) the condition is true. #}
+{% macro restricted(rows, condition) %}
+  {%- if not condition -%}{{ return(rows) }}{%- endif -%}
+  {%- set pieces = [] -%}
+  {%- for piece in rows.split('/*<*/') -%}
+    {%- if loop.first -%}
+      {%- do pieces.append(piece) -%}
+    {%- else -%}
+      {%- set ended = piece.split('/*>', 1) -%}
+      {%- set closed = ended[1].split('*/', 1) -%}
+      {%- do pieces.append('(select * from ' ~ ended[0] ~ ' where ' ~ condition.replace('KEY', closed[0]) ~ ')' ~ closed[1]) -%}
+    {%- endif -%}
+  {%- endfor %}
+  {{ return(pieces | join) }}
+{% endmacro %}
+
+{# In which parts a build in full is made, as conditions on its KEY: so many that none reads more than `kept_part_rows`
+   rows of one relation, so that memory and what is spilled to disk have a bound whatever the size. Parts are equal keys
+   by their hash or, with `kept_ranges`, keys next to each other: those skip the raw files of the others. #}
+{% macro parts_of(rows) %}
+  {%- set pieces = rows.split('/*<*/')[1:] -%}
+  {%- set counts = [] -%}
+  {#- a name without a dot is one of the model's own -#}
+  {%- for piece in pieces if '.' in piece.split('/*>', 1)[0] -%}
+    {%- do counts.append('(select count(*) from ' ~ piece.split('/*>', 1)[0] ~ ')') -%}
+  {%- endfor -%}
+  {%- if not counts -%}{{ return(['']) }}{%- endif -%}
+  {%- set largest = run_query('select greatest(0, ' ~ counts | join(', ') ~ ')').rows[0][0] | int -%}
+  {%- set count = largest // var('kept_part_rows') + 1 -%}
+  {%- set conditions = [] -%}
+  {%- if count == 1 -%}
+    {%- do conditions.append('') -%}
+  {%- elif config.get('kept_ranges') -%}
+    {%- set first = pieces[0].split('/*>', 1) -%}
+    {%- set key = first[1].split('*/', 1)[0] -%}
+    {%- set values = run_query('select distinct ' ~ key ~ ' from ' ~ first[0] ~ ' where ' ~ key ~ ' is not null order by 1').columns[0].values() | list -%}
+    {%- for some in values | batch((values | length + count - 1) // count) -%}
+      {%- do conditions.append("KEY between '" ~ some[0] ~ "' and '" ~ some[-1] ~ "'") -%}
+    {%- endfor -%}
+  {%- else -%}
+    {%- for number in range(count) -%}
+      {%- do conditions.append('hash(KEY) % ' ~ count ~ ' = ' ~ number) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {{ return(conditions) }}
 {% endmacro %}
 
 {# The version that stands, and whether this build may go on from it. Lists the raw streams' files on the way. #}
@@ -196,18 +255,8 @@
   {#- rows without a primary key may be there several times -#}
   {%- set digest = 'hash(t)' if primary_key else 'hash(hash(t), row_number() over (partition by hash(t)))' -%}
   {%- set among = "(select key from keys_" ~ me ~ ")" -%}
-  {%- set pieces = [] -%}
-  {%- for piece in rows.split('/*<*/') -%}
-    {%- if loop.first or not keys -%}
-      {%- do pieces.append(piece) -%}
-    {%- else -%}
-      {%- set ended = piece.split('/*>', 1) -%}
-      {%- set closed = ended[1].split('*/', 1) -%}
-      {%- do pieces.append("(select * from " ~ ended[0] ~ " where " ~ closed[0] ~ " in " ~ among ~ ")" ~ closed[1]) -%}
-    {%- endif -%}
-  {%- endfor %}
   create or replace temp table fresh_{{ me }} as (
-    {{ pieces | join }}
+    {{ restricted(rows, 'KEY in ' ~ among if keys else '') }}
   );
   create or replace temp table hashed_{{ me }} as select rowid as place, {{ digest }} as digest from fresh_{{ me }} as t;
   {#- the rows of a few keys are held, which saves reading the table for the log once more #}
@@ -229,7 +278,9 @@
   {%- endif %}
   delete from {{ relation }} where rowid in (select place from gone_{{ me }});
   insert into {{ relation }} select * from fresh_{{ me }} where rowid in (select place from added_{{ me }});
-  {%- if primary_key %}
+  {%- if primary_key and (not keys or key_follows(key, primary_key)) %}
+  {{ primary_key_check("fresh_" ~ me) }};
+  {%- elif primary_key %}
   {#- a null, or a value that comes twice now, is one of a row that was added #}
   {%- set columns = '(' ~ primary_key | join(', ') ~ ')' %}
   {%- set added = "fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")" %}
@@ -241,6 +292,15 @@
   {%- for name in ['fresh', 'hashed', 'stale', 'gone', 'added'] %}
   drop table {{ name }}_{{ me }};
   {%- endfor %}
+{% endmacro %}
+
+{# Whether equal primary keys mean equal `kept_by`, which is so when that reads no other column: then a key that comes
+   twice comes twice among the rows that were worked out. #}
+{% macro key_follows(key, primary_key) %}
+  {%- set known = ['coalesce', 'case', 'when', 'then', 'else', 'end', 'cast', 'as', 'timestamp'] -%}
+  {%- set read = modules.re.findall('[a-z_]+', modules.re.sub("'[^']*'", '', key)) -%}
+  {%- set of_primary_key = modules.re.findall('[a-z_]+', primary_key | join(' ')) -%}
+  {{ return(read | reject('in', known + of_primary_key) | list == []) }}
 {% endmacro %}
 
 {# How far the logs and the raw files are read with this build. #}

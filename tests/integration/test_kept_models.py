@@ -49,10 +49,10 @@ def kept_models(lake: Path) -> list[str]:
     return sorted(node["name"] for node in nodes if node["config"].get("kept_by"))
 
 
-def rebuilt(lake: Path, folder: Path, as_of: str) -> Path:
+def rebuilt(lake: Path, folder: Path, as_of: str, *arguments: str) -> Path:
     """The same raw rows and the same marts of the build before, without a warehouse: everything is built anew."""
     shutil.copytree(lake, folder, ignore=shutil.ignore_patterns("warehouse.duckdb*", ".dbt"))
-    dbt(folder, "build", *UNTESTED, as_of=as_of)
+    dbt(folder, "build", *UNTESTED, *arguments, as_of=as_of)
     return folder
 
 

@@ -12,14 +12,22 @@ sizes as (
   group by segment
 ),
 
-pairs as (
+counted as (
   select
     lefts.segment as segment_left,
     rights.segment as segment_right,
     count(*) as customer_count
   from members as lefts
-  inner join members as rights on lefts.customer_id = rights.customer_id and lefts.segment <> rights.segment
+  inner join members as rights on lefts.customer_id = rights.customer_id and lefts.segment < rights.segment
   group by lefts.segment, rights.segment
+),
+
+pairs as (
+  select segment_left, segment_right, customer_count
+  from counted
+  union all
+  select segment_right, segment_left, customer_count
+  from counted
 )
 
 select

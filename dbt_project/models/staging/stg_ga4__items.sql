@@ -1,6 +1,6 @@
 -- Straight from raw, for the events that won; an event that was exported twice would bring its items twice. What was
 -- bought is left to the shop's own orders, and most of the items are there.
-{{ config(materialized=kept_table(), kept_by='table_name', kept_from=['stg_ga4__events']) }}
+{{ config(materialized=kept_table(), kept_by='table_name', kept_ranges=true, kept_from=['stg_ga4__events']) }}
 {% call keys_that_changed() %}
 select table_name from {{ changes_of('stg_ga4__events') }}
 {% endcall -%}

@@ -5,21 +5,19 @@ union all
 select user_pseudo_id from {{ changes_of('stg_ga4__events') }}
 union all
 select user_pseudo_id from {{ ref('stg_ga4__events') }}
-where transaction_id in (
-  select order_id from {{ changes_of('stg_shopify__orders') }}
-  union all
-  select order_name from {{ changes_of('stg_shopify__orders') }}
-  union all
-  select {{ replace_pattern('order_id', '^.*/', '') }} from {{ changes_of('stg_shopify__orders') }}
-)
+where
+  transaction_id in (
+    select order_id from {{ changes_of('stg_shopify__orders') }}
+    union all
+    select {{ replace_pattern('order_id', '^.*/', '') }} from {{ changes_of('stg_shopify__orders') }}
+  )
+  or replace(transaction_id, '#', '') in (
+    select replace(order_name, '#', '') from {{ changes_of('stg_shopify__orders') }}
+  )
 {% endcall -%}
 -- whom a browser belongs to: one account or one order, so that a device a family shares never joins two people
 with events as (
   select * from {{ rows_of('stg_ga4__events', 'user_pseudo_id') }}
-),
-
-orders as (
-  select * from {{ ref('stg_shopify__orders') }}
 ),
 
 browsers as (
@@ -57,6 +55,7 @@ signed_in as (
 
 purchases as (
   select
+    event_id,
     user_pseudo_id,
     transaction_id,
     event_at
@@ -64,38 +63,22 @@ purchases as (
   where event_name = 'purchase' and user_pseudo_id is not null and transaction_id is not null
 ),
 
--- a shop's tag sends the order's id, its name or its number; three lists and an equality, for an OR cannot be hashed
-order_names as (
-  select
-    order_id as transaction_id,
-    shopify_customer_id,
-    email
-  from orders
-  union all
-  select
-    order_name,
-    shopify_customer_id,
-    email
-  from orders
-  union all
-  select
-    {{ replace_pattern('order_id', '^.*/', '') }},
-    shopify_customer_id,
-    email
-  from orders
+named as (
+  {{ orders_named('purchases', 'event_id', ref('stg_shopify__orders')) }}
 ),
 
 ordered as (
   select
     purchases.user_pseudo_id,
-    case when order_names.shopify_customer_id is null then 'email' else 'shopify_customer' end as identifier_type,
-    coalesce({{ replace_pattern('order_names.shopify_customer_id', '^.*/', '') }}, order_names.email) as identifier_value,
+    case when orders.shopify_customer_id is null then 'email' else 'shopify_customer' end as identifier_type,
+    coalesce({{ replace_pattern('orders.shopify_customer_id', '^.*/', '') }}, orders.email) as identifier_value,
     'ordered' as rule,
     count(*) as event_count,
     min(purchases.event_at) as first_event_at
   from purchases
-  inner join order_names on purchases.transaction_id = order_names.transaction_id
-  group by purchases.user_pseudo_id, order_names.shopify_customer_id, order_names.email
+  inner join named on purchases.event_id = named.event_id
+  inner join {{ ref('stg_shopify__orders') }} as orders on named.order_id = orders.order_id
+  group by purchases.user_pseudo_id, orders.shopify_customer_id, orders.email
 ),
 
 candidates as (

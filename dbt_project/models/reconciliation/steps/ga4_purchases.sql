@@ -6,28 +6,24 @@ with purchases as (
     {{ shop_date('event_at') }} as purchase_date,
     session_id,
     transaction_id,
-    replace(transaction_id, '#', '') as order_number,
     coalesce(purchase_revenue, {{ money('0') }}) as purchase_revenue
   from {{ ref('stg_ga4__events') }}
   where event_name = 'purchase' and event_at < {{ as_of() }}
 ),
 
--- a name that two orders carry is taken for the first of them
-orders as (
-  select
-    replace(order_name, '#', '') as order_number,
-    min(order_id) as order_id
-  from {{ ref('orders') }}
-  where ordered_at < {{ as_of() }}
-  group by replace(order_name, '#', '')
+found as (
+  {{ orders_named('purchases', 'event_id', ref('orders'), "orders.ordered_at < " ~ as_of()) }}
+),
+
+unknown as (
+  select purchases.*
+  from purchases
+  left join found on purchases.event_id = found.event_id
+  where found.event_id is null
 ),
 
 left_out as (
-  select
-    replace(order_name, '#', '') as order_number,
-    case when max(case when is_test then 1 else 0 end) = 1 then 'test_order' else 'order_left_out' end as reason
-  from {{ ref('stg_shopify__orders') }}
-  group by replace(order_name, '#', '')
+  {{ orders_named('unknown', 'event_id', ref('stg_shopify__orders')) }}
 )
 
 select
@@ -36,17 +32,23 @@ select
   purchases.purchase_date,
   purchases.transaction_id,
   purchases.purchase_revenue,
-  orders.order_id,
-  case when orders.order_id is null then coalesce(left_out.reason, 'order_unknown') end as unknown_reason,
+  found.order_id,
+  case
+    when found.order_id is not null then null
+    when left_out.event_id is null then 'order_unknown'
+    when left_orders.is_test then 'test_order'
+    else 'order_left_out'
+  end as unknown_reason,
   sessions.session_id is not null as has_session,
   case
     when sessions.session_id is null then 'unattributed' else {{ channel_of('sessions.source', 'sessions.medium') }}
   end as purchase_channel,
   row_number() over (
-    partition by coalesce(orders.order_id, purchases.event_id)
+    partition by coalesce(found.order_id, purchases.event_id)
     order by purchases.purchased_at asc, purchases.event_id asc
   ) as purchase_number
 from purchases
-left join orders on purchases.order_number = orders.order_number
-left join left_out on purchases.order_number = left_out.order_number
+left join found on purchases.event_id = found.event_id
+left join left_out on purchases.event_id = left_out.event_id
+left join {{ ref('stg_shopify__orders') }} as left_orders on left_out.order_id = left_orders.order_id
 left join {{ ref('sessions') }} as sessions on purchases.session_id = sessions.session_id
