@@ -19,7 +19,7 @@ complete_days as (
 chosen_tables as (
   select tables._table
   from tables
-  left join complete_days on complete_days.table_date = {{ replace_pattern('tables._table', '[^0-9]', '') }}
+  left join complete_days on {{ replace_pattern('tables._table', '[^0-9]', '') }} = complete_days.table_date
   where tables._table not like '%intraday%' or complete_days.table_date is null
 ),
 
