@@ -116,7 +116,6 @@
   {%- set version = (known[0][0] | int if known else 0) + 1 -%}
   {%- set key = config.get('kept_by') -%}
   {%- set parts = parts_of(rows) -%}
-  {%- set primary_key = primary_key_of_model() -%}
   {% call statement('main') -%}
     {%- for part in parts %}
     {{ 'create or replace table ' ~ relation ~ ' as' if loop.first else 'insert into ' ~ relation }}
@@ -124,13 +123,7 @@
       {{ restricted(rows, part) }}
     ) as wanted{% if part %} where {{ part.replace('KEY', key) }}{% endif %};
     {%- endfor %}
-    {%- if primary_key and key_follows(key, primary_key) %}
-    {%- for part in parts %}
-    {{ primary_key_check('(select * from ' ~ relation ~ ' where ' ~ part.replace('KEY', key) ~ ') as part' if part else relation) }};
-    {%- endfor %}
-    {%- else %}
-    {{ primary_key_check(relation) }};
-    {%- endif %}
+    {{ primary_key_check(relation, is_large=parts | length > 1) }};
     create or replace table {{ log }} as
     select *, cast(0 as bigint) as version, false as is_gone from {{ relation }} where false;
     delete from kept.states where model = '{{ me }}';

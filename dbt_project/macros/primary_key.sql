@@ -9,8 +9,9 @@
   {%- endfor -%}
 {% endmacro %}
 
-{# The statement that fails when these rows break the model's key; nothing for a model without one. #}
-{% macro primary_key_check(rows) -%}
+{# The statement that fails when these rows break the model's key; nothing for a model without one. Of a large table only
+   the rows whose key's hash comes more than once are grouped by the key itself: hashes take a tenth of the memory. #}
+{% macro primary_key_check(rows, is_large=false) -%}
   {%- set key = primary_key_of_model() -%}
   {%- if key -%}
     {%- set columns = key | join(', ') -%}
@@ -20,6 +21,11 @@
     from (
       select 1 as found
       from {{ rows }}
+      {%- if is_large %}
+      where
+        hash({{ columns }}) in (select hash({{ columns }}) from {{ rows }} group by all having count(*) > 1)
+        {%- for column in key %} or {{ column }} is null{% endfor %}
+      {%- endif %}
       group by {{ columns }}
       having count(*) > 1 {% for column in key %} or {{ column }} is null {% endfor %}
     ) as broken
