@@ -6,8 +6,9 @@ with credits as (
     order_id,
     -- one group an order, not one a model: most of this test's time
     {% for name in names -%}
-    sum(case when attribution_model = '{{ name }}' then credit end) as {{ name }}_credit,
-    sum(case when attribution_model = '{{ name }}' then credited_revenue end) as {{ name }}_revenue,
+    {% set of_model = "filter (where attribution_model = '" ~ name ~ "')" -%}
+    sum(credit) {{ of_model }} as {{ name }}_credit,
+    sum(credited_revenue) {{ of_model }} as {{ name }}_revenue,
     {% endfor -%}
     sum(case when attribution_model in ('{{ names | join("', '") }}') then 0 else 1 end) as unnamed_count
   from {{ ref('attributed_orders') }}

@@ -101,6 +101,13 @@ def test_credits_of_an_order_are_one_and_its_revenue_exactly(lake: Path) -> None
     assert counted == rows(f"SELECT count(*) FROM {mart(lake, 'orders')}") * 6
 
 
+def test_last_touches_of_a_channel_count_its_orders(lake: Path) -> None:
+    credited = f"FROM {mart(lake, 'attributed_orders')} GROUP BY attribution_model, channel ORDER BY ALL"
+    wanted = rows(f"SELECT attribution_model, channel, count(DISTINCT order_id) {credited}")
+    assert len(wanted) > 6
+    assert rows(f"SELECT attribution_model, channel, count_if(is_last_of_channel) {credited}") == wanted
+
+
 def test_last_touches_equal_the_recount(lake: Path, shop: Shop) -> None:
     found = rows(f"""SELECT order_id, channel, campaign FROM {mart(lake, "attributed_orders")}
         WHERE attribution_model = 'last' ORDER BY 1""")

@@ -35,6 +35,7 @@ credits as (
     order_id,
     touch_id,
     touch_number,
+    is_last_of_channel,
     {{ largest_remainder('1000000', 'part', keys, 'touch_number') }} as credit
   from parts
 ),
@@ -69,6 +70,7 @@ select
   shared.is_cancelled,
   paths.touched_at,
   paths.channel,
+  shared.is_last_of_channel,
   paths.campaign,
   cast(cast(shared.credit as decimal(18, 6)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6)) as credit,
   shared.currency,

@@ -3,7 +3,7 @@ with credited as (
     attribution_model,
     channel,
     currency,
-    count(distinct case when not is_cancelled then order_id end) as touched_order_count,
+    sum(case when is_last_of_channel and not is_cancelled then 1 else 0 end) as touched_order_count,
     sum(case when is_cancelled then cast(0 as decimal(18, 6)) else credit end) as credited_order_count,
     sum(credited_revenue) as credited_revenue
   from {{ ref('attributed_orders') }}
@@ -14,7 +14,7 @@ select
   attribution_model,
   channel,
   currency,
-  touched_order_count,
+  cast(touched_order_count as bigint) as touched_order_count,
   cast(credited_order_count as decimal(18, 6)) as credited_order_count,
   {{ ratio('credited_order_count', 'sum(credited_order_count) over (partition by attribution_model, currency)') }}
     as order_share,

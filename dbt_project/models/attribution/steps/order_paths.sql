@@ -27,6 +27,8 @@ numbered as (
     row_number() over (partition by next_order_id order by touched_at asc, touch_id asc) as touch_number,
     count(*) over (partition by next_order_id) as touch_count,
     count(*) over (partition by next_order_id, channel) as channel_touch_count,
+    row_number() over (partition by next_order_id, channel order by touched_at desc, touch_id desc) = 1
+      as is_last_of_channel,
     lead(channel) over (partition by next_order_id order by touched_at asc, touch_id asc) as next_channel
   from led
   where channel <> 'direct' or has_campaign = 0
@@ -42,6 +44,7 @@ select
   coalesce(numbered.touch_number, 1) as touch_number,
   coalesce(numbered.touch_count, 1) as touch_count,
   coalesce(numbered.channel_touch_count, 1) as channel_touch_count,
+  coalesce(numbered.is_last_of_channel, true) as is_last_of_channel,
   -- a cancelled order is a purchase that did not happen
   coalesce(numbered.next_channel, case when journeys.is_cancelled then 'no_order' else 'order' end) as next_state
 from {{ rows_of('order_journeys', 'order_id') }} as journeys

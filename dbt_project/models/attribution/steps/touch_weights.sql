@@ -29,28 +29,28 @@ valued_paths as (
 
 weighed as (
   select
-    'first' as attribution_model, order_id, touch_id, touch_number, 1 as weight
+    'first' as attribution_model, order_id, touch_id, touch_number, true as is_last_of_channel, 1 as weight
   from paths
   where touch_number = 1
   union all
   select
-    'last', order_id, touch_id, touch_number, 1
+    'last', order_id, touch_id, touch_number, true, 1
   from paths
   where touch_number = touch_count
   union all
   select
-    'linear', order_id, touch_id, touch_number, 1
+    'linear', order_id, touch_id, touch_number, is_last_of_channel, 1
   from paths
   union all
   -- 40 % to the first, 40 % to the last, 20 % to those between them
   select
-    'position', order_id, touch_id, touch_number,
+    'position', order_id, touch_id, touch_number, is_last_of_channel,
     case when touch_count > 2 and touch_number in (1, touch_count) then 2 * (touch_count - 2) else 1 end
   from paths
   union all
   -- half as much for every half-life between the touch and the order, by whole hours
   select
-    'time_decay', order_id, touch_id, touch_number,
+    'time_decay', order_id, touch_id, touch_number, is_last_of_channel,
     cast(round(
       power(cast(2 as double), -cast(coalesce(hours_before, 0) as double) / {{ 24 * var('attribution_half_life_days') }})
       * 1000000
@@ -60,7 +60,7 @@ weighed as (
   -- by what the channel is worth to the shop; its touches in one path share it. A channel alone in a path has all of
   -- it, whatever it is worth
   select
-    'markov', order_id, touch_id, touch_number,
+    'markov', order_id, touch_id, touch_number, is_last_of_channel,
     case
       when path_effect > 0 and channel_touch_count < touch_count
         then {{ whole_division('1000 * effect_millionths', 'channel_touch_count') }}
@@ -74,6 +74,7 @@ select
   order_id,
   touch_id,
   touch_number,
+  is_last_of_channel,
   cast(weight as bigint) as weight
 from weighed
 where weight > 0
