@@ -91,6 +91,14 @@ def mart(lake: Path, name: str) -> str:
     return f"read_parquet('{lake}/marts/{name}/data.parquet')"
 
 
+def step(lake: Path, name: str) -> str:
+    """The same of a step, which has no file: a copy of what stands in the warehouse now."""
+    copy = lake / ".dbt" / f"{name}.parquet"
+    with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
+        warehouse.execute(f"COPY steps.{name} TO '{copy}' (FORMAT parquet)")
+    return f"read_parquet('{copy}')"
+
+
 def rows(sql: str) -> list[tuple[Any, ...]]:
     """What a query over Parquet files answers, in UTC, on a connection of its own."""
     with duckdb.connect() as connection:

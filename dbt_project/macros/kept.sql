@@ -13,7 +13,9 @@
    All of that is one transaction, so a model is never ahead of or behind its notes, whenever it is killed. It is built
    in full when its SQL has changed (the as-of time does not count, a 30-day cell does), when an input was, when the
    clock was put back, and on --full-refresh. `kept_from` names the models whose logs it reads, `kept_files` the raw
-   streams; `kept_log=false` goes without a log where no model reads it, `kept_log='a condition'` logs only such rows. #}
+   streams; `kept_log=false` goes without a log where no model reads it, `kept_log='a condition'` logs only such rows. A
+   mart's rows of which `kept_anew='a condition'` is true are another day's every day: they are worked out by each build and
+   stand in the mart's file alone, neither kept nor compared; among the keys theirs is 'clock'. #}
 
 {% macro kept_table() %}{{ return('kept' if target.type == 'duckdb' else 'table') }}{% endmacro %}
 
@@ -116,12 +118,14 @@
   {%- set version = (known[0][0] | int if known else 0) + 1 -%}
   {%- set key = config.get('kept_by') -%}
   {%- set parts = parts_of(rows) -%}
+  {%- set kept = ["KEY is distinct from 'clock'"] if config.get('kept_anew') else [] -%}
   {% call statement('main') -%}
     {%- for part in parts %}
+    {%- set condition = (kept + ([part] if part else [])) | join(' and ') %}
     {{ 'create or replace table ' ~ relation ~ ' as' if loop.first else 'insert into ' ~ relation }}
     select * from (
-      {{ restricted(rows, part) }}
-    ) as wanted{% if part %} where {{ part.replace('KEY', key) }}{% endif %};
+      {{ restricted(rows, condition) }}
+    ) as wanted{% if condition %} where {{ condition.replace('KEY', key) }}{% endif %};
     {%- endfor %}
     {{ primary_key_check(relation, is_large=parts | length > 1) }};
     create or replace table {{ log }} as
@@ -132,6 +136,14 @@
   {%- endcall %}
   {{ return(version) }}
 {% endmacro %}
+
+{# The rows that no build keeps (`kept_anew`). #}
+{% macro rows_anew(sql) %}
+  {%- set rows = sql.split('/*keys')[0] ~ sql.split('keys*/')[1] -%}
+  select * from (
+    {{ restricted(rows, "KEY = 'clock'") }}
+  ) as wanted where {{ config.get('kept_anew') }}
+{%- endmacro %}
 
 {# The rows that a model reads, cut down: every relation in `rows_of` to those of whose key (KEY) the condition is true. #}
 {% macro restricted(rows, condition) %}

@@ -12,6 +12,7 @@
   {%- set wanted = get_select_subquery(compiled_code) if is_contracted else compiled_code -%}
   {%- set is_view = existing_relation is not none and existing_relation.type == 'view' -%}
   {%- set is_published = false -%}
+  {%- set anew = config.get('kept_anew') if is_kept -%}
 
   {{ run_hooks(pre_hooks) }}
 
@@ -20,9 +21,10 @@
     {%- set kept_relation = api.Relation.create(database=this.database, schema='kept', identifier=this.identifier, type='table') -%}
     {%- set version = keep(kept_relation, wanted) -%}
     {% do adapter.commit() %}
-    {%- set wanted = 'select * from ' ~ kept_relation -%}
+    {%- set rows = 'select * from ' ~ kept_relation -%}
+    {%- set wanted = rows ~ ' union all ' ~ rows_anew(wanted) if anew else rows -%}
     {#- the very file that was written then, not one that somebody has put back -#}
-    {%- set is_published = is_view and run_query("select count(*) from glob('" ~ final ~ "')").rows[0][0] > 0 and run_query(
+    {%- set is_published = is_view and not anew and run_query("select count(*) from glob('" ~ final ~ "')").rows[0][0] > 0 and run_query(
       "select count(*) from kept.marts as m inner join read_blob('" ~ final ~ "') as f "
       ~ "on m.file = f.filename and m.size = f.size and m.changed_at = f.last_modified "
       ~ "where m.model = '" ~ this.identifier ~ "' and m.version = " ~ version
@@ -42,8 +44,8 @@
       {%- endif %}
       copy ({{ wanted }}) to '{{ aside }}'
       (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false);
-      {%- if not is_kept %}
-      {{ primary_key_check("read_parquet('" ~ aside ~ "')") }};
+      {%- if anew or not is_kept %}
+      {{ primary_key_check("read_parquet('" ~ aside ~ "')" ~ (' where ' ~ anew if anew else '')) }};
       {%- endif %}
       {%- if is_local %}
       select publish_file('{{ aside }}', '{{ final }}');
@@ -54,8 +56,10 @@
       select '{{ this.identifier }}', {{ version }}, filename, size, last_modified from read_blob('{{ final }}');
       {%- endif %}
       {#- the table is read three times as fast as the file #}
+      {%- set file = "read_parquet('" ~ final ~ "')" %}
       create or replace view {{ target_relation }} as
-      select * from {{ kept_relation if is_kept else "read_parquet('" ~ final ~ "')" }}
+      {{ rows if is_kept else 'select * from ' ~ file }}
+      {%- if anew %} union all select * from {{ file }} where {{ anew }}{% endif %}
     {%- endcall %}
   {%- endif -%}
 

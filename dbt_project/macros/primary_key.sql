@@ -32,9 +32,11 @@
   {%- endif -%}
 {%- endmacro %}
 
-{# The same for what dbt's own materialisations build: views, and everything on Spark. `check_keys: false` leaves it out. #}
+{# The same for what dbt's own materialisations build: views, and everything on Spark. `check_keys: false` leaves it out, and
+   so does `key_was_held` of a view that cannot break what the build before has held. #}
 {% macro hold_to_primary_key() -%}
-  {%- if var('check_keys', true) and (target.type == 'spark' or config.get('materialized') == 'view') -%}
+  {%- set is_view = config.get('materialized') == 'view' and not config.get('key_was_held', false) -%}
+  {%- if var('check_keys', true) and (target.type == 'spark' or is_view) -%}
     {{ primary_key_check(this) }}
   {%- endif -%}
 {%- endmacro %}

@@ -1,12 +1,15 @@
 {# Snapshots on a later build: the one at the clock is worked out anew, the earlier ones only of customers about whom
    something before them has changed. `kept_by=snapshot_key()` says so of a model's rows, `rows_then` of what they are
-   worked out from, and `past_snapshots()` is all that the log needs: what stands at the clock changes every day. #}
+   worked out from, and `past_snapshots()` is all that the log needs: what stands at the clock changes every day. A mart of
+   snapshots keeps the earlier ones alone (`kept_anew=snapshot_at_the_clock()`). #}
 
 {% macro snapshot_key() -%}
   case when {{ past_snapshots() }} then customer_id else 'clock' end
 {%- endmacro %}
 
 {% macro past_snapshots() -%}as_of <= {{ newest_past_snapshot() }}{%- endmacro %}
+
+{% macro snapshot_at_the_clock(moment='as_of') -%}{{ moment }} > {{ newest_past_snapshot() }}{%- endmacro %}
 
 {% macro newest_past_snapshot() -%}
   {{ return(snapshot_moments()[1:] | max or "cast('1970-01-01' as timestamp)") }}
@@ -32,8 +35,8 @@
     select
       dates.as_of,
       facts.*
-    from {{ relation }} as facts
-    inner join {{ dates }} as dates on dates.as_of > {{ newest_past_snapshot() }} and {{ condition }}
+    from /*<*/ {{ relation }} /*>'clock'*/ as facts
+    inner join {{ dates }} as dates on {{ snapshot_at_the_clock('dates.as_of') }} and {{ condition }}
     union all
     select
       dates.as_of,

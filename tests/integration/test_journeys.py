@@ -13,7 +13,7 @@ import pytest
 
 from connectors.sandbox.world import World
 from tests.another_future import CUT, change_what_came_later
-from tests.dbt_build import build, dbt, mart, rows
+from tests.dbt_build import build, dbt, mart, rows, step
 from tests.raw_lake import write_empty, write_rows
 
 NOW = datetime(2026, 10, 18, 15)
@@ -145,7 +145,7 @@ def test_every_stage_equals_one_worked_out_by_other_code(lake: Path, world: Worl
     past = pasts(lake, world)
     intervals = rows(f"""
         SELECT customer_id, category, to_stage, entered_at, coalesce(left_at, TIMESTAMP '{NOW}')
-        FROM {mart(lake, "journey_events")} ORDER BY ALL""")
+        FROM {step(lake, "journey_events")} ORDER BY ALL""")
     customers = sorted({row[0] for row in intervals})[::3]
     wrong, checked = [], set()
     for customer, category, stage, entered, left in intervals:
@@ -167,7 +167,8 @@ def test_every_stage_equals_one_worked_out_by_other_code(lake: Path, world: Worl
 
 
 def test_stages_now_are_the_last_events_and_transitions_count_them(lake: Path) -> None:
-    events, stages, transitions = (mart(lake, m) for m in ("journey_events", "journey_stages", "journey_transitions"))
+    events = step(lake, "journey_events")
+    stages, transitions = (mart(lake, name) for name in ("journey_stages", "journey_transitions"))
     assert rows(f"SELECT count(*) FROM {stages}") == rows(f"SELECT count(*) FROM {mart(lake, 'customers')}")
     assert rows(f"""
         SELECT count(*) FROM (SELECT customer_id, max_by(to_stage, entered_at) AS stage FROM {events}
@@ -202,7 +203,7 @@ def test_neither_the_order_of_arrival_nor_anything_later_changes_a_stage(lake: P
                 )
     dbt(shifted, "build", "--exclude-resource-type", "test", "unit_test", "--select", "+journey_events", as_of=CUT)
     what = "SELECT customer_id, category, from_stage, to_stage, cause, cause_event_id, entered_at FROM"
-    then, now = f"{what} {mart(shifted, 'journey_events')}", f"{what} {mart(lake, 'journey_events')}"
+    then, now = f"{what} {step(shifted, 'journey_events')}", f"{what} {step(lake, 'journey_events')}"
     before = f"{now} WHERE entered_at < TIMESTAMP '{CUT}'"
     assert rows(f"SELECT count(*) > 5000 FROM ({then})") == [(True,)]
     assert rows(f"SELECT count(*) FROM (({then} EXCEPT ALL {before}) UNION ALL ({before} EXCEPT ALL {then}))") == [(0,)]

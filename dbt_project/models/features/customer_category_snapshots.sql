@@ -1,10 +1,8 @@
 {{ config(kept_by=snapshot_key(), kept_from=[
   'largest_categories', 'customer_snapshots', 'customer_categories', 'stg_ga4__items', 'sessions'
-], kept_log=false) }}
+], kept_log=false, kept_anew=snapshot_at_the_clock()) }}
 {#- another choice of categories at a date is other rows for everybody -#}
 {% call keys_that_changed() %}
-select 'clock'
-union all
 select customer_id from {{ changes_of('customer_snapshots') }}
 union all
 select customer_id from {{ changes_of('customer_categories') }} where ordered_at < {{ last_known_outcome() }}

@@ -2,11 +2,9 @@
   kept_by=snapshot_key(), kept_from=[
     'snapshot_dates', 'order_facts', 'customer_categories', 'orders', 'stg_shopify__refunds', 'snapshot_orders',
     'snapshot_visits', 'snapshot_carts', 'snapshot_emails', 'snapshot_consents'
-  ], kept_log=past_snapshots()
+  ], kept_anew=snapshot_at_the_clock()
 ) }}
 {% call keys_that_changed() %}
-select 'clock'
-union all
 select customer_id from {{ changes_of('order_facts') }} where ordered_at < {{ last_known_outcome() }}
 union all
 select customer_id from {{ changes_of('customer_categories') }} where ordered_at < {{ newest_past_snapshot() }}

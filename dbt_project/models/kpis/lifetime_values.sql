@@ -1,13 +1,34 @@
-with valued as (
+-- whose value is asked for: every buyer by how they were won and which segments they are in
+with buyers as (
   select
-    dimension,
-    member,
+    customer_id,
     currency,
-    count(*) as customer_count,
-    sum(kept_order_count) as kept_order_count,
-    sum(lifetime_value) as lifetime_value
-  from {{ ref('valued_groups') }}
-  group by dimension, member, currency
+    acquisition_channel,
+    acquisition_campaign,
+    kept_order_count,
+    lifetime_value
+  from {{ ref('customer_values') }}
+),
+
+{% set sums = 'count(*) as customer_count, sum(kept_order_count) as kept_order_count, sum(lifetime_value) as lifetime_value' -%}
+valued as (
+  select 'all' as dimension, 'all' as member, currency, {{ sums }}
+  from buyers
+  group by currency
+  union all
+  select 'channel', acquisition_channel, currency, {{ sums }}
+  from buyers
+  group by acquisition_channel, currency
+  union all
+  select 'campaign', acquisition_campaign, currency, {{ sums }}
+  from buyers
+  where acquisition_campaign is not null
+  group by acquisition_campaign, currency
+  union all
+  select 'segment', members.segment, buyers.currency, {{ sums }}
+  from buyers
+  inner join {{ ref('segment_members') }} as members on buyers.customer_id = members.customer_id
+  group by members.segment, buyers.currency
   union all
   select
     'category',

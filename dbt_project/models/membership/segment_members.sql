@@ -1,14 +1,8 @@
 -- who is in which segment: what the log of changes comes to
-with ranked as (
-  select
-    *,
-    row_number() over (partition by segment, customer_id order by sequence_number desc) as change_rank
-  from {{ ref('segment_changes') }}
-)
-
 select
   segment,
   customer_id,
-  member_since as entered_at
-from ranked
-where change_rank = 1 and change = 'entered'
+  max_by(member_since, sequence_number) as entered_at
+from {{ ref('segment_changes') }}
+group by segment, customer_id
+having max_by(change, sequence_number) = 'entered'

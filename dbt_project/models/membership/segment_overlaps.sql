@@ -21,17 +21,15 @@ memberships as (
 opened as (
   select
     segment_numbers,
-    left_number
+    {{ elements_of('segment_numbers') }} as left_number
   from memberships
-  {{ unnest_list('segment_numbers', 'left_number') }}
 ),
 
 paired as (
   select
     left_number,
-    right_number
+    {{ elements_of('segment_numbers') }} as right_number
   from opened
-  {{ unnest_list('segment_numbers', 'right_number') }}
 ),
 
 counted as (

@@ -15,17 +15,15 @@ with orders as (
     on orders.order_id = credits.order_id and credits.attribution_model = 'last'
 ),
 
+-- with its place among the purchases of its order
 purchases as (
-  select * from {{ ref('ga4_purchases') }}
-),
-
-counts as (
   select
-    order_id,
-    count(*) as event_count
-  from purchases
-  where order_id is not null
-  group by order_id
+    *,
+    row_number() over (
+      partition by coalesce(order_id, event_id) order by purchased_at asc, event_id asc
+    ) as purchase_number,
+    count(*) over (partition by coalesce(order_id, event_id)) as event_count
+  from {{ ref('ga4_purchases') }}
 ),
 
 paired as (
@@ -40,7 +38,7 @@ paired as (
     purchases.purchase_channel,
     purchases.has_session,
     likely.event_id as likely_event_id,
-    coalesce(counts.event_count, 0) as event_count,
+    coalesce(purchases.event_count, 0) as event_count,
     case
       when purchases.event_id is null and orders.source_name <> 'web' then 'offline'
       when purchases.event_id is null then 'missing'
@@ -57,7 +55,6 @@ paired as (
   from orders
   left join purchases on orders.order_id = purchases.order_id and purchases.purchase_number = 1
   left join {{ ref('likely_orders') }} as likely on orders.order_id = likely.order_id
-  left join counts on orders.order_id = counts.order_id
 ),
 
 {% set order_columns = ['order_id', 'order_name', 'ordered_at', 'order_date', 'source_name', 'is_cancelled', 'order_total',

@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='row') }}
 with versions as (
   {{ newest_version(source('raw_shopify', 'abandoned_checkouts'), 'id', 'updatedAt') }}
 )

@@ -1,19 +1,15 @@
-{{ config(materialized=kept_table(), kept_by='record_id', kept_from=['stg_ga4__events', 'stg_shopify__orders']) }}
+{{ config(
+  materialized=kept_table(), kept_by='record_id', kept_from=['stg_ga4__events', 'purchased_orders', 'stg_shopify__orders']
+) }}
 {% call keys_that_changed() %}
 select user_id from {{ changes_of('stg_ga4__events') }}
 union all
 select user_pseudo_id from {{ changes_of('stg_ga4__events') }}
 union all
-select user_pseudo_id from {{ ref('stg_ga4__events') }}
-where
-  transaction_id in (
-    select order_id from {{ changes_of('stg_shopify__orders') }}
-    union all
-    select {{ replace_pattern('order_id', '^.*/', '') }} from {{ changes_of('stg_shopify__orders') }}
-  )
-  or replace(transaction_id, '#', '') in (
-    select replace(order_name, '#', '') from {{ changes_of('stg_shopify__orders') }}
-  )
+select user_pseudo_id from {{ changes_of('purchased_orders') }}
+union all
+select user_pseudo_id from {{ ref('purchased_orders') }}
+where order_id in (select order_id from {{ changes_of('stg_shopify__orders') }})
 {% endcall -%}
 -- whom a browser belongs to: one account or one order, so that a device a family shares never joins two people
 with events as (
@@ -53,18 +49,16 @@ signed_in as (
   group by user_pseudo_id, user_id
 ),
 
+-- a name that several orders carry is taken for the first of them
 purchases as (
   select
     event_id,
     user_pseudo_id,
-    transaction_id,
-    event_at
-  from events
-  where event_name = 'purchase' and user_pseudo_id is not null and transaction_id is not null
-),
-
-named as (
-  {{ orders_named('purchases', 'event_id', ref('stg_shopify__orders')) }}
+    event_at,
+    min(order_id) as order_id
+  from {{ rows_of('purchased_orders', 'user_pseudo_id') }}
+  where user_pseudo_id is not null and order_id is not null
+  group by event_id, user_pseudo_id, event_at
 ),
 
 ordered as (
@@ -76,8 +70,7 @@ ordered as (
     count(*) as event_count,
     min(purchases.event_at) as first_event_at
   from purchases
-  inner join named on purchases.event_id = named.event_id
-  inner join {{ ref('stg_shopify__orders') }} as orders on named.order_id = orders.order_id
+  inner join {{ ref('stg_shopify__orders') }} as orders on purchases.order_id = orders.order_id
   group by purchases.user_pseudo_id, orders.shopify_customer_id, orders.email
 ),
 

@@ -1,20 +1,46 @@
-{{ config(materialized=kept_table(), kept_by='row') }}
+{%- set kinds = "('shopify.customers', 'shopify.orders', 'hubspot.contacts')" -%}
+{{ config(
+  materialized=kept_table(), kept_by='customer_id',
+  kept_from=['record_identifiers', 'identity_clusters', 'customers', 'sessions']
+) }}
+{% call keys_that_changed() %}
+select customer_id from {{ changes_of('identity_clusters') }} where record_type in {{ kinds }}
+union all
+select customer_id from {{ changes_of('customers') }}
+union all
+select customer_id from {{ changes_of('sessions') }}
+union all
+select customer_id from {{ ref('sessions') }} where {{ has_passed('started_at') }}
+union all
+select clusters.customer_id
+from (
+  select record_type, record_id from {{ changes_of('record_identifiers') }}
+  union
+  select record_type, record_id from {{ ref('record_identifiers') }} where {{ has_passed('first_seen_at') }}
+) as records
+inner join {{ ref('identity_clusters') }} as clusters
+  on records.record_type = clusters.record_type and records.record_id = clusters.record_id
+where records.record_type in {{ kinds }}
+{% endcall -%}
 -- how the shop came to know a customer: the first record of them, and their first visit
-with people as (
+with clusters as (
+  select clusters.*
+  from {{ rows_of('identity_clusters', 'customer_id') }} as clusters
+  inner join {{ rows_of('customers', 'customer_id') }} as customers on clusters.customer_id = customers.customer_id
+  where clusters.record_type in {{ kinds }}
+),
+
+people as (
   select
     clusters.customer_id,
-    edges.record_type || '|' || edges.record_id as event_id,
-    edges.first_seen_at as event_at,
+    records.record_type || '|' || records.record_id as event_id,
+    records.first_seen_at as event_at,
     row_number() over (
-      partition by clusters.customer_id order by edges.first_seen_at asc, edges.record_type asc, edges.record_id asc
+      partition by clusters.customer_id order by records.first_seen_at asc, records.record_type asc, records.record_id asc
     ) as place
-  from {{ ref('identity_edges') }} as edges
-  inner join {{ ref('identity_clusters') }} as clusters
-    on edges.record_type = clusters.record_type and edges.record_id = clusters.record_id
-  inner join {{ ref('customers') }} as customers on clusters.customer_id = customers.customer_id
-  where
-    edges.record_type in ('shopify.customers', 'shopify.orders', 'hubspot.contacts')
-    and edges.first_seen_at < {{ as_of() }}
+  from {{ ref('record_identifiers') }} as records
+  inner join clusters on records.record_type = clusters.record_type and records.record_id = clusters.record_id
+  where records.record_type in {{ kinds }} and records.first_seen_at < {{ as_of() }}
 ),
 
 visits as (
@@ -23,7 +49,7 @@ visits as (
     session_id as event_id,
     started_at as event_at,
     row_number() over (partition by customer_id order by started_at asc, session_id asc) as place
-  from {{ ref('sessions') }}
+  from {{ rows_of('sessions', 'customer_id') }}
   where customer_id is not null and started_at < {{ as_of() }}
 )
 

@@ -2,13 +2,8 @@
 select
   segment,
   customer_id,
-  change,
-  member_since,
-  sequence_number
-from (
-  select
-    *,
-    row_number() over (partition by segment, customer_id order by sequence_number desc) as change_rank
-  from {{ ref('stg_previous__segment_changes') }}
-) as ranked
-where change_rank = 1
+  max_by(change, sequence_number) as change,
+  max_by(member_since, sequence_number) as member_since,
+  max(sequence_number) as sequence_number
+from {{ ref('stg_previous__segment_changes') }}
+group by segment, customer_id

@@ -27,7 +27,10 @@ orders as (
     count(*) as order_count,
     {{ money('sum(order_total)') }} as order_total
   from {{ ref('orders') }}
-  where {{ year.format('ordered_at') }} and not coalesce(cancelled_at < {{ as_of() }}, false)
+  where
+    {{ year.format('ordered_at') }}
+    and not coalesce(cancelled_at < {{ as_of() }}, false)
+    and customer_id in (select customer_id from buyers)
   group by customer_id
 ),
 
@@ -36,7 +39,7 @@ sessions as (
     customer_id,
     {{ channel_of('source', 'medium') }} as channel
   from {{ ref('sessions') }}
-  where {{ year.format('started_at') }}
+  where {{ year.format('started_at') }} and customer_id in (select customer_id from buyers)
 ),
 
 visits as (

@@ -1,5 +1,7 @@
 {%- set key = "(customer_id, coalesce(category, ''))" -%}
-{{ config(kept_by=key, kept_from=['first_contacts', 'journey_browsing', 'journey_orders'], kept_log=false) }}
+{{ config(
+  materialized=kept_table(), kept_by=key, kept_from=['first_contacts', 'journey_browsing', 'journey_orders'], kept_log=false
+) }}
 {#- a timer that something later overtook is asked for as well, which changes nothing -#}
 {% call keys_that_changed() %}
 select (customer_id, '') from {{ changes_of('first_contacts') }}
