@@ -127,7 +127,7 @@
       {{ restricted(rows, condition) }}
     ) as wanted{% if condition %} where {{ condition.replace('KEY', key) }}{% endif %};
     {%- endfor %}
-    {{ primary_key_check(relation, is_large=parts | length > 1) }};
+    {{ primary_key_check(relation) }};
     create or replace table {{ log }} as
     select *, cast(0 as bigint) as version, false as is_gone from {{ relation }} where false;
     delete from kept.states where model = '{{ me }}';
@@ -288,9 +288,9 @@
   {%- elif primary_key %}
   {#- a null, or a value that comes twice now, is one of a row that was added #}
   {%- set columns = '(' ~ primary_key | join(', ') ~ ')' %}
-  {%- set added = "fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ ")" %}
+  {%- set added = "(select * from fresh_" ~ me ~ " where rowid in (select place from added_" ~ me ~ "))" %}
   {{ primary_key_check(added) }};
-  {{ primary_key_check(relation ~ " where " ~ columns ~ " in (select " ~ columns ~ " from " ~ added ~ ")") }};
+  {{ primary_key_check("(select * from " ~ relation ~ " where " ~ columns ~ " in (select " ~ columns ~ " from " ~ added ~ "))") }};
   {%- endif %}
   update kept.states set version = {{ version }}
   where model = '{{ me }}' and exists (from gone_{{ me }} union all from added_{{ me }});

@@ -45,7 +45,7 @@
       copy ({{ wanted }}) to '{{ aside }}'
       (format parquet, compression zstd, compression_level 1, dictionary_size_limit 1000, write_bloom_filter false);
       {%- if anew or not is_kept %}
-      {{ primary_key_check("read_parquet('" ~ aside ~ "')" ~ (' where ' ~ anew if anew else '')) }};
+      {{ primary_key_check("(select * from read_parquet('" ~ aside ~ "')" ~ (' where ' ~ anew if anew else '') ~ ')') }};
       {%- endif %}
       {%- if is_local %}
       select publish_file('{{ aside }}', '{{ final }}');

@@ -9,9 +9,9 @@
   {%- endfor -%}
 {% endmacro %}
 
-{# The statement that fails when these rows break the model's key; nothing for a model without one. Of a large table only
-   the rows whose key's hash comes more than once are grouped by the key itself: hashes take a tenth of the memory. #}
-{% macro primary_key_check(rows, is_large=false) -%}
+{# The statement that fails when these rows break the model's key; nothing for a model without one. Only the rows whose key's
+   hash comes more than once are grouped by the key itself: hashes take two thirds of the time and a tenth of the memory. #}
+{% macro primary_key_check(rows) -%}
   {%- set key = primary_key_of_model() -%}
   {%- if key -%}
     {%- set columns = key | join(', ') -%}
@@ -21,11 +21,9 @@
     from (
       select 1 as found
       from {{ rows }}
-      {%- if is_large %}
       where
-        hash({{ columns }}) in (select hash({{ columns }}) from {{ rows }} group by all having count(*) > 1)
+        hash({{ columns }}) in (select hash({{ columns }}) from {{ rows }} group by hash({{ columns }}) having count(*) > 1)
         {%- for column in key %} or {{ column }} is null{% endfor %}
-      {%- endif %}
       group by {{ columns }}
       having count(*) > 1 {% for column in key %} or {{ column }} is null {% endfor %}
     ) as broken
