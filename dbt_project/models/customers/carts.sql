@@ -77,7 +77,7 @@ visit_items as (
       *,
       row_number() over (partition by session_id order by quantity desc, event_at asc, event_id asc, sku asc) as item_rank
     from {{ ref('stg_ga4__items') }}
-    where event_name = 'add_to_cart' and session_id in (select session_id from visits)
+    where event_name = 'add_to_cart' and session_id in (select visits.session_id from visits)
   ) as ranked
   group by session_id
 ),

@@ -30,7 +30,7 @@ orders as (
   where
     {{ year.format('ordered_at') }}
     and not coalesce(cancelled_at < {{ as_of() }}, false)
-    and customer_id in (select customer_id from buyers)
+    and customer_id in (select buyers.customer_id from buyers)
   group by customer_id
 ),
 
@@ -39,7 +39,7 @@ sessions as (
     customer_id,
     {{ channel_of('source', 'medium') }} as channel
   from {{ ref('sessions') }}
-  where {{ year.format('started_at') }} and customer_id in (select customer_id from buyers)
+  where {{ year.format('started_at') }} and customer_id in (select buyers.customer_id from buyers)
 ),
 
 visits as (
