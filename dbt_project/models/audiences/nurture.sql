@@ -1,12 +1,26 @@
 -- known for a month or more, never bought, and has looked at something within half a year
-with interests as (
+with customers as (
   select
     customer_id,
-    category,
-    stage,
-    row_number() over (partition by customer_id order by entered_at desc, category asc) as interest_rank
-  from {{ ref('category_journey_stages') }}
-  where stage in ('awareness', 'consideration', 'decision')
+    last_visited_at
+  from {{ ref('customer_360') }}
+  where
+    order_count = 0
+    and first_seen_at < {{ days_before(as_of(), 30) }}
+    and last_visited_at >= {{ days_before(as_of(), 180) }}
+),
+
+interests as (
+  select
+    stages.customer_id,
+    stages.category,
+    stages.stage,
+    row_number() over (
+      partition by stages.customer_id order by stages.entered_at desc, stages.category asc
+    ) as interest_rank
+  from {{ ref('category_journey_stages') }} as stages
+  inner join customers on stages.customer_id = customers.customer_id
+  where stages.stage in ('awareness', 'consideration', 'decision')
 )
 
 select
@@ -14,9 +28,5 @@ select
   interests.category as interest_category,
   interests.stage as interest_stage,
   customers.last_visited_at
-from {{ ref('customer_360') }} as customers
+from customers
 inner join interests on customers.customer_id = interests.customer_id and interests.interest_rank = 1
-where
-  customers.order_count = 0
-  and customers.first_seen_at < {{ days_before(as_of(), 30) }}
-  and customers.last_visited_at >= {{ days_before(as_of(), 180) }}

@@ -1,10 +1,14 @@
 -- the newest order arrived one to two weeks ago and was kept in full: which of its products to ask about
+-- an order from before the window cannot be the newest in it
 with orders as (
   select
     *,
     row_number() over (partition by customer_id order by ordered_at desc, order_id asc) as order_rank
   from {{ ref('orders') }}
-  where customer_id is not null and ordered_at < {{ as_of() }}
+  where
+    customer_id is not null
+    and ordered_at < {{ as_of() }}
+    and ordered_at >= {{ days_before(as_of(), var('journey_arrival_days') + 14) }}
 ),
 
 due as (
@@ -15,7 +19,6 @@ due as (
     and not is_cancelled
     and refunded_total = 0
     and ordered_at < {{ days_before(as_of(), var('journey_arrival_days')) }}
-    and ordered_at >= {{ days_before(as_of(), var('journey_arrival_days') + 14) }}
 ),
 
 products as (
