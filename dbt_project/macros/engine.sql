@@ -5,12 +5,6 @@
 {% macro default__unnest_list(list, alias) %}cross join unnest({{ list }}) as {{ alias }}_rows ({{ alias }}){% endmacro %}
 {% macro spark__unnest_list(list, alias) %}lateral view explode({{ list }}) {{ alias }}_rows as {{ alias }}{% endmacro %}
 
-{# One row an element, in the select list: of lists that a grouping has gathered, DuckDB opens them ten times as fast there
-   (1,048,595 customers' segments: 1.5 s against 14.7 s). #}
-{% macro elements_of(list) %}{{ return(adapter.dispatch('elements_of', 'kizuna')(list)) }}{% endmacro %}
-{% macro default__elements_of(list) %}unnest({{ list }}){% endmacro %}
-{% macro spark__elements_of(list) %}explode({{ list }}){% endmacro %}
-
 {# The same with each element's place: `{{ unnest_with_place('events.items', 'item') }}`, then `{{ place_of('item') }}`, from 1. #}
 {% macro unnest_with_place(list, alias) %}{{ return(adapter.dispatch('unnest_with_place', 'kizuna')(list, alias)) }}{% endmacro %}
 {% macro default__unnest_with_place(list, alias) -%}
@@ -26,6 +20,12 @@
 {% macro place_of(alias) %}{{ return(adapter.dispatch('place_of', 'kizuna')(alias)) }}{% endmacro %}
 {% macro default__place_of(alias) %}cast({{ alias }}_place as bigint){% endmacro %}
 {% macro spark__place_of(alias) %}cast({{ alias }}_place + 1 as bigint){% endmacro %}
+
+{# One row an element, in the select list: of lists that a grouping has gathered, DuckDB opens them ten times as fast there
+   (1,048,595 customers' segments: 1.5 s against 14.7 s). #}
+{% macro elements_of(list) %}{{ return(adapter.dispatch('elements_of', 'kizuna')(list)) }}{% endmacro %}
+{% macro default__elements_of(list) %}unnest({{ list }}){% endmacro %}
+{% macro spark__elements_of(list) %}explode({{ list }}){% endmacro %}
 
 {# The value of one GA4 event parameter, as text; a value may sit in string_value one day and int_value the next. #}
 {% macro event_parameter(key) %}{{ return(adapter.dispatch('event_parameter', 'kizuna')(key)) }}{% endmacro %}

@@ -324,6 +324,9 @@
 {% endmacro %}
 
 {% materialization kept, adapter='duckdb' %}
+  {%- if config.get('kept_anew') -%}
+    {% do exceptions.raise_compiler_error(this.identifier ~ ': kept_anew needs the file of a mart, and a step has none') %}
+  {%- endif -%}
   {%- set target_relation = this.incorporate(type='table') -%}
   {%- set existing_relation = load_cached_relation(this) -%}
   {%- if existing_relation is not none and existing_relation.type != 'table' -%}

@@ -33,8 +33,8 @@
 {# The same for what dbt's own materialisations build: views, and everything on Spark. `check_keys: false` leaves it out, and
    so does `key_was_held` of a view that cannot break what the build before has held. #}
 {% macro hold_to_primary_key() -%}
-  {%- set is_view = config.get('materialized') == 'view' and not config.get('key_was_held', false) -%}
-  {%- if var('check_keys', true) and (target.type == 'spark' or is_view) -%}
+  {%- set is_unheld_view = config.get('materialized') == 'view' and not config.get('key_was_held', false) -%}
+  {%- if var('check_keys', true) and (target.type == 'spark' or is_unheld_view) -%}
     {{ primary_key_check(this) }}
   {%- endif -%}
 {%- endmacro %}
