@@ -28,9 +28,11 @@ EXPECTED_FILES = re.compile(
 FED_BACK = {"mailchimp/members"}
 VENDORS_STAMPS = ("last_changed", "timestamp_signup", "timestamp_opt", "_row_hash")
 
-# Steps of the warehouse that are not the same after two builds as after one: what the build before left (the marts
-# made of it are compared in full), and that list.
+# Steps of the warehouse that are not the same after two builds as after one: what the build before left and what has
+# moved since (nothing, when the killed build had already written the ids; the history made of it is compared in full,
+# as are the other marts), and that list.
 NOT_COMPARED = {
+    "steps.customer_flows",
     "staging.stg_previous__customer_history",
     "staging.stg_previous__identity_clusters",
     *(f"staging.stg_{stream.replace('/', '__')}" for stream in FED_BACK),
