@@ -1,35 +1,48 @@
-with orders as (
-  select
-    orders.order_id,
-    orders.order_name,
-    orders.ordered_at,
-    {{ shop_date('orders.ordered_at') }} as order_date,
-    orders.source_name,
-    orders.is_cancelled,
-    orders.currency,
-    orders.order_total,
-    orders.net_total,
-    credits.channel as order_channel
-  from {{ ref('orders') }} as orders
-  inner join {{ ref('attributed_orders') }} as credits
-    on orders.order_id = credits.order_id and credits.attribution_model = 'last'
-),
-
--- with its place among the purchases of its order
-purchases as (
+{#- an event that names no order stands by itself, whatever order it may have been of -#}
+{{ config(
+  kept_by="case when finding = 'unknown_order' then event_id else order_id end",
+  kept_from=['dated_orders', 'ga4_purchases', 'likely_orders'], kept_log=false
+) }}
+{% call keys_that_changed() %}
+select order_id from {{ changes_of('dated_orders') }}
+union all
+select coalesce(order_id, event_id) from {{ changes_of('ga4_purchases') }}
+union all
+select order_id from {{ changes_of('likely_orders') }}
+union all
+select event_id from {{ changes_of('likely_orders') }}
+union all
+select event_id from {{ ref('likely_orders') }}
+where order_id in (select order_id from {{ changes_of('dated_orders') }})
+{% endcall -%}
+{% set order_columns = ['order_id', 'order_name', 'ordered_at', 'order_date', 'source_name', 'is_cancelled', 'order_total',
+  'net_total', 'order_channel'] -%}
+{% set columns = ['reconciliation_id', 'finding', 'reason'] + order_columns + ['currency', 'event_id', 'transaction_id',
+  'purchased_at', 'purchase_date', 'purchase_revenue', 'purchase_channel', 'has_session', 'event_count'] -%}
+with purchases as (
+  -- with its place among the purchases of its order
   select
     *,
     row_number() over (
       partition by coalesce(order_id, event_id) order by purchased_at asc, event_id asc
     ) as purchase_number,
     count(*) over (partition by coalesce(order_id, event_id)) as event_count
-  from {{ ref('ga4_purchases') }}
+  from {{ rows_of('ga4_purchases', 'coalesce(order_id, event_id)') }}
 ),
 
 paired as (
   select
     'order.' || orders.order_id as reconciliation_id,
-    orders.*,
+    orders.order_id,
+    orders.order_name,
+    orders.ordered_at,
+    orders.order_date,
+    orders.source_name,
+    orders.is_cancelled,
+    orders.currency,
+    orders.order_total,
+    orders.net_total,
+    orders.channel as order_channel,
     purchases.event_id,
     purchases.transaction_id,
     purchases.purchased_at,
@@ -52,15 +65,11 @@ paired as (
       when likely.event_id is not null then 'id_lost'
       else 'unexplained'
     end as reason
-  from orders
+  from {{ rows_of('dated_orders', 'order_id') }} as orders
   left join purchases on orders.order_id = purchases.order_id and purchases.purchase_number = 1
   left join {{ ref('likely_orders') }} as likely on orders.order_id = likely.order_id
 ),
 
-{% set order_columns = ['order_id', 'order_name', 'ordered_at', 'order_date', 'source_name', 'is_cancelled', 'order_total',
-  'net_total', 'order_channel'] -%}
-{% set columns = ['reconciliation_id', 'finding', 'reason'] + order_columns + ['currency', 'event_id', 'transaction_id',
-  'purchased_at', 'purchase_date', 'purchase_revenue', 'purchase_channel', 'has_session', 'event_count'] -%}
 left_over as (
   select
     'ga4.' || purchases.event_id as reconciliation_id,
@@ -71,9 +80,10 @@ left_over as (
       else purchases.unknown_reason
     end as reason,
     coalesce(purchases.order_id, likely.order_id) as order_id,
-    {% for name in order_columns[1:] -%}
+    {% for name in order_columns[1:-1] -%}
     orders.{{ name }},
     {% endfor -%}
+    orders.channel as order_channel,
     coalesce(orders.currency, '{{ var("shop_currency") }}') as currency,
     purchases.event_id,
     purchases.transaction_id,
@@ -85,7 +95,7 @@ left_over as (
     cast(1 as bigint) as event_count
   from purchases
   left join {{ ref('likely_orders') }} as likely on purchases.event_id = likely.event_id
-  left join orders on coalesce(purchases.order_id, likely.order_id) = orders.order_id
+  left join {{ ref('dated_orders') }} as orders on coalesce(purchases.order_id, likely.order_id) = orders.order_id
   where purchases.order_id is null or purchases.purchase_number > 1
 )
 

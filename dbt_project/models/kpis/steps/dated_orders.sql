@@ -40,7 +40,9 @@ numbered as (
 
 select
   orders.order_id,
+  orders.order_name,
   orders.customer_id,
+  orders.ordered_at,
   orders.order_date,
   orders.currency,
   orders.is_cancelled,

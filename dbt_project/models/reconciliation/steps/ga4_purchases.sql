@@ -1,6 +1,5 @@
 {{ config(
-  materialized=kept_table(), kept_by='event_id', kept_from=['purchased_orders', 'stg_shopify__orders', 'orders', 'sessions'],
-  kept_log=false
+  materialized=kept_table(), kept_by='event_id', kept_from=['purchased_orders', 'stg_shopify__orders', 'orders', 'sessions']
 ) }}
 {% call keys_that_changed() %}
 select event_id from {{ changes_of('purchased_orders') }}

@@ -1,3 +1,4 @@
+{{ config(materialized=kept_table(), kept_by='event_id') }}
 -- purchases that lost their id beside the orders nobody counted: the same amount within ten minutes, each the other's nearest
 with lost as (
   select * from {{ ref('ga4_purchases') }}
