@@ -38,7 +38,7 @@ LATE = {
 
 
 def tell_late_news(lake: Path) -> None:
-    """Of orders, checkouts, consents, visits and mail, months after they happened."""
+    """Of orders, checkouts, consents, visits, purchases that lost their id and mail, months after they happened."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for stream, (replaced, chosen) in LATE.items():
@@ -52,6 +52,10 @@ def tell_late_news(lake: Path) -> None:
             COPY (SELECT * REPLACE (event_timestamp + 60000000 AS event_timestamp, 'view_item' AS event_name)
               FROM '{events}/0001.parquet' WHERE _table = '20260420')
             TO '{events}/20260420.parquet' (FORMAT parquet)""")
+        connection.execute(f"""
+            COPY (SELECT * REPLACE (struct_update(ecommerce, transaction_id := CAST(NULL AS VARCHAR)) AS ecommerce,
+                event_timestamp + 1000000 AS event_timestamp) FROM '{events}/0001.parquet' WHERE _table = '20260421')
+            TO '{events}/20260421.parquet' (FORMAT parquet)""")
         mail = lake / "raw/mailchimp/email_activity/0001.parquet"
         connection.execute(f"""
             COPY (SELECT * REPLACE (CASE WHEN hash(email_id) % 17 <> 0 THEN activity END AS activity) FROM '{mail}')
