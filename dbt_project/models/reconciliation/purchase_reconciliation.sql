@@ -16,9 +16,9 @@ select event_id from {{ ref('likely_orders') }}
 where order_id in (select order_id from {{ changes_of('dated_orders') }})
 {% endcall -%}
 {% set order_columns = ['order_id', 'order_name', 'ordered_at', 'order_date', 'source_name', 'is_cancelled', 'order_total',
-  'net_total', 'order_channel'] -%}
-{% set columns = ['reconciliation_id', 'finding', 'reason'] + order_columns + ['currency', 'event_id', 'transaction_id',
-  'purchased_at', 'purchase_date', 'purchase_revenue', 'purchase_channel', 'has_session', 'event_count'] -%}
+  'net_total'] -%}
+{% set columns = ['reconciliation_id', 'finding', 'reason'] + order_columns + ['order_channel', 'currency', 'event_id',
+  'transaction_id', 'purchased_at', 'purchase_date', 'purchase_revenue', 'purchase_channel', 'has_session', 'event_count'] -%}
 with purchases as (
   -- with its place among the purchases of its order
   select
@@ -33,15 +33,10 @@ with purchases as (
 paired as (
   select
     'order.' || orders.order_id as reconciliation_id,
-    orders.order_id,
-    orders.order_name,
-    orders.ordered_at,
-    orders.order_date,
-    orders.source_name,
-    orders.is_cancelled,
+    {% for name in order_columns -%}
+    orders.{{ name }},
+    {% endfor -%}
     orders.currency,
-    orders.order_total,
-    orders.net_total,
     orders.channel as order_channel,
     purchases.event_id,
     purchases.transaction_id,
@@ -80,7 +75,7 @@ left_over as (
       else purchases.unknown_reason
     end as reason,
     coalesce(purchases.order_id, likely.order_id) as order_id,
-    {% for name in order_columns[1:-1] -%}
+    {% for name in order_columns[1:] -%}
     orders.{{ name }},
     {% endfor -%}
     orders.channel as order_channel,
